@@ -25,6 +25,8 @@ type Reader interface {
 	// are valid until the next step. After an error it yields nothing more;
 	// the error is returned by the function that Scan returns.
 	Scan(lower, upper []byte) (pairs iter.Seq2[[]byte, []byte], err func() error)
+	// Last returns copies of the greatest key with lower ≤ key < upper and its value, or ErrNotFound.
+	Last(lower, upper []byte) (key, value []byte, err error)
 }
 
 // Snapshot is a view of every batch committed before it was taken, and of none after.
