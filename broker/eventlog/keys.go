@@ -1,0 +1,132 @@
+package eventlog
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"sort"
+
+	"github.com/seed567880c8/turnout/internal/store"
+)
+
+// The keys, big-endian so that byte order is numeric order:
+//
+//	'e' | ref8                    → the body, as it is
+//	'g' | owner4 | segment8       → uvarint: the owner's references into the segment, > 0
+//	'g'                           → uvarint: the first ref of the newest segment
+//
+// The value of an event is its body and nothing else, so that it is written
+// and read without a copy; an index by bus or time belongs under a prefix of its own.
+const (
+	prefixEvent = 'e'
+	prefixCount = 'g'
+
+	eventKeyBytes = 1 + 8
+	countKeyBytes = 1 + 4 + 8
+)
+
+func appendEventKey(dst []byte, ref Ref) []byte {
+	return binary.BigEndian.AppendUint64(append(dst, prefixEvent), uint64(ref))
+}
+
+func appendCountKey(dst []byte, name pairName) []byte {
+	dst = binary.BigEndian.AppendUint32(append(dst, prefixCount), name.owner)
+	return binary.BigEndian.AppendUint64(dst, name.segment)
+}
+
+func appendCount(dst []byte, n uint64) []byte { return binary.AppendUvarint(dst, n) }
+
+func appendNext(dst []byte, next Ref) []byte { return binary.AppendUvarint(dst, uint64(next)) }
+
+func decodeUvarint(value []byte) (uint64, error) {
+	n, size := binary.Uvarint(value)
+	if size != len(value) || n == 0 {
+		return 0, fmt.Errorf("eventlog: %x is not a count", value)
+	}
+	return n, nil
+}
+
+// Load rebuilds the log that r stores; of an empty store it makes an empty
+// log. It reads the counts and a few events, never all of them.
+func Load(r store.Reader) (*Log, error) {
+	l := &Log{
+		next:     1,
+		segments: make(map[uint64]*segment),
+		owners:   make(map[uint32]*owner),
+	}
+	pairs, failed := r.Scan([]byte{prefixCount}, []byte{prefixCount + 1})
+	for key, value := range pairs {
+		if err := l.loadCount(key, value); err != nil {
+			return nil, err
+		}
+	}
+	if err := failed(); err != nil {
+		return nil, fmt.Errorf("eventlog: read the reference counts: %w", err)
+	}
+	if err := l.findNext(r); err != nil {
+		return nil, err
+	}
+	l.segment(l.next.segment())
+	l.stats.segments.Store(int64(len(l.segments)))
+	return l, nil
+}
+
+func (l *Log) loadCount(key, value []byte) error {
+	n, err := decodeUvarint(value)
+	if err != nil {
+		return fmt.Errorf("read the record of key %x: %w", key, err)
+	}
+	switch len(key) {
+	case 1:
+		l.next = Ref(n)
+	case countKeyBytes:
+		id := binary.BigEndian.Uint32(key[1:])
+		seg := binary.BigEndian.Uint64(key[5:])
+		o := l.owners[id]
+		if o == nil {
+			o = &owner{}
+			l.owners[id] = o
+		}
+		o.pairs = append(o.pairs, pair{segment: seg, count: n}) // keys come sorted
+		l.segment(seg).total += n
+		l.stats.pairs.Add(1)
+	default:
+		return fmt.Errorf("eventlog: key %x has an unknown form", key)
+	}
+	return nil
+}
+
+// segment returns the segment of an id and makes it if there is none.
+func (l *Log) segment(id uint64) *segment {
+	s := l.segments[id]
+	if s == nil {
+		s = &segment{}
+		l.segments[id] = s
+	}
+	return s
+}
+
+// findNext moves next from the start of the newest segment to its end: the
+// segment is dense, so a dozen reads find it.
+func (l *Log) findNext(r store.Reader) error {
+	var failed error
+	var body []byte
+	start, end := l.next, Ref((l.next.segment()+1)<<segmentBits)
+	n := sort.Search(int(end-start), func(i int) bool {
+		if failed != nil {
+			return true
+		}
+		got, err := Get(r, body[:0], start+Ref(i))
+		if err == nil {
+			body = got
+		} else if !errors.Is(err, store.ErrNotFound) {
+			failed = err
+		}
+		return err != nil
+	})
+	if failed != nil {
+		return fmt.Errorf("eventlog: find the newest event: %w", failed)
+	}
+	l.next = start + Ref(n)
+	return nil
+}
