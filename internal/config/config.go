@@ -1,0 +1,113 @@
+package config
+
+import (
+	"io"
+	"log/slog"
+)
+
+// Mode says which of the two servers runs.
+type Mode string
+
+// The modes.
+const (
+	// Dev is everything on, a temporary directory, no authentication, loopback: the default.
+	Dev Mode = "dev"
+	// Serve is the durable server.
+	Serve Mode = "serve"
+)
+
+// Config is everything a server can be told. The zero value of a field is its
+// default, which WithDefaults fills in; a zero Config is a dev server.
+type Config struct {
+	Mode Mode
+
+	Listen     string // HOST:PORT of the HTTP listener; default 127.0.0.1:4566
+	GRPCListen string // HOST:PORT reserved for the gRPC interface of a later release; nothing listens there yet
+	DataDir    string // directory of the data; Dev: "" is a temporary one, removed at the stop
+	Durability string // only "sync": an answer leaves when its batch is synced to disk
+	StrictAWS  bool   // restore the AWS quotas that Turnout relaxes
+
+	// InsecureNoAuth allows a listener beyond loopback although nobody is authenticated.
+	InsecureNoAuth bool
+
+	Account string // twelve digits: the account of an access key that is not itself an account; default 000000000000
+	Region  string // region of an unsigned request; default us-east-1
+
+	Limits      Limits
+	Disk        Disk
+	Log         Log
+	PprofListen string // loopback HOST:PORT of net/http/pprof; "" is none
+}
+
+// Limits bounds what clients can make the server hold.
+type Limits struct {
+	ConnectionsMax      int   // open HTTP connections; default 10,000
+	ConnectionsPerIPMax int   // of those from one address that is not loopback; default 512
+	BodyMaxBytes        int64 // one request body, on the wire and after decompression; default 8 MiB
+	BodiesMaxBytes      int64 // request bodies being handled, together; default 256 MiB
+	PendingMax          int   // operations that wait for the writer; default 16,384
+}
+
+// Disk says when new data is refused. The zero Disk is the default of the mode.
+type Disk struct {
+	FreeMinBytes   int64 // refuse sends below this much free space; default 1 GiB, in Dev 64 MiB
+	FreeMinPercent int   // and below this share of the volume, 0–90; default 5, in Dev 0
+}
+
+// Log says how the log is written.
+type Log struct {
+	Format string     // json or text; default json, in Dev text
+	Level  slog.Level // default info
+}
+
+// Formats of the log.
+const (
+	formatJSON = "json"
+	formatText = "text"
+)
+
+// DurabilitySync is the one durability there is: every answered change has been synced to disk.
+const DurabilitySync = "sync"
+
+// Default returns the settings of a server that was told nothing.
+func Default(mode Mode) Config { return Config{Mode: mode}.WithDefaults() }
+
+// WithDefaults returns a copy in which every zero field has its default.
+func (c Config) WithDefaults() Config {
+	setDefault(&c.Mode, Dev)
+	setDefault(&c.Listen, "127.0.0.1:4566")
+	setDefault(&c.GRPCListen, "127.0.0.1:4567")
+	setDefault(&c.Durability, DurabilitySync)
+	setDefault(&c.Account, "000000000000")
+	setDefault(&c.Region, "us-east-1")
+	setDefault(&c.Limits.ConnectionsMax, 10_000)
+	setDefault(&c.Limits.ConnectionsPerIPMax, 512)
+	// A batch of 1 MiB may reach six times its size when JSON escapes every byte.
+	setDefault(&c.Limits.BodyMaxBytes, 8<<20)
+	setDefault(&c.Limits.BodiesMaxBytes, 256<<20)
+	setDefault(&c.Limits.PendingMax, 16<<10)
+	if c.Mode == Serve {
+		setDefault(&c.Disk, Disk{FreeMinBytes: 1 << 30, FreeMinPercent: 5})
+		setDefault(&c.Log.Format, formatJSON)
+	} else {
+		setDefault(&c.Disk, Disk{FreeMinBytes: 64 << 20})
+		setDefault(&c.Log.Format, formatText)
+	}
+	return c
+}
+
+func setDefault[T comparable](field *T, value T) {
+	var zero T
+	if *field == zero {
+		*field = value
+	}
+}
+
+// Handler returns a handler that writes the log to w as l says.
+func (l Log) Handler(w io.Writer) slog.Handler {
+	options := &slog.HandlerOptions{Level: l.Level}
+	if l.Format == formatText {
+		return slog.NewTextHandler(w, options)
+	}
+	return slog.NewJSONHandler(w, options)
+}
