@@ -4,7 +4,6 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"sort"
 
 	"github.com/seed567880c8/turnout/internal/store"
 )
@@ -47,7 +46,7 @@ func decodeUvarint(value []byte) (uint64, error) {
 }
 
 // Load rebuilds the log that r stores; of an empty store it makes an empty
-// log. It reads the counts and a few events, never all of them.
+// log. It reads the counts and one event, never all of them.
 func Load(r store.Reader) (*Log, error) {
 	l := &Log{
 		next:     1,
@@ -106,27 +105,17 @@ func (l *Log) segment(id uint64) *segment {
 	return s
 }
 
-// findNext moves next from the start of the newest segment to its end: the
-// segment is dense, so a dozen reads find it.
+// findNext moves next beyond the newest event, if the newest segment has one.
 func (l *Log) findNext(r store.Reader) error {
-	var failed error
-	var body []byte
-	start, end := l.next, Ref((l.next.segment()+1)<<segmentBits)
-	n := sort.Search(int(end-start), func(i int) bool {
-		if failed != nil {
-			return true
-		}
-		got, err := Get(r, body[:0], start+Ref(i))
-		if err == nil {
-			body = got
-		} else if !errors.Is(err, store.ErrNotFound) {
-			failed = err
-		}
-		return err != nil
-	})
-	if failed != nil {
-		return fmt.Errorf("eventlog: find the newest event: %w", failed)
+	key, _, err := r.Last(appendEventKey(nil, l.next), []byte{prefixEvent + 1})
+	switch {
+	case errors.Is(err, store.ErrNotFound):
+		return nil
+	case err != nil:
+		return fmt.Errorf("eventlog: find the newest event: %w", err)
+	case len(key) != eventKeyBytes:
+		return fmt.Errorf("eventlog: key %x has an unknown form", key)
 	}
-	l.next = start + Ref(n)
+	l.next = Ref(binary.BigEndian.Uint64(key[1:])) + 1
 	return nil
 }

@@ -28,7 +28,9 @@ func (r Ref) segment() uint64 { return uint64(r) >> segmentBits }
 //
 // It belongs to the partition's loop: only Stats, and the function Get, may be
 // called from elsewhere. All of its effects are in the batch of the operation
-// that caused them, so a crash leaves events and counts as of one batch.
+// that caused them, so a crash leaves events and counts as of one batch. Where a
+// segment begins is stored when it does, so that refs are not used again after
+// everything was collected.
 //
 // Counts are kept for each pair of owner and segment, not for each event: 24
 // bytes of memory a pair, one 15-byte record a pair and batch that touched it.
@@ -38,8 +40,7 @@ func (r Ref) segment() uint64 { return uint64(r) >> segmentBits }
 // Invariants: a segment is in segments while it may hold events, and its total
 // is the sum of its pairs' counts. A sealed segment – one that next has left
 // behind – with total zero is deleted by the batch that made it so; the newest
-// segment stays. So the events stored are whole segments and one dense newest
-// one, and Load finds next by bisection.
+// segment stays.
 type Log struct {
 	next     Ref // the event to be appended next, ≥ 1
 	segments map[uint64]*segment
@@ -166,8 +167,7 @@ func (l *Log) Reset(tx *partition.Tx) {
 	clear(l.owners)
 	clear(l.segments)
 	l.dirtyPairs, l.dirtySegments = l.dirtyPairs[:0], l.dirtySegments[:0]
-	// A fresh segment, because the newest one must be dense.
-	l.next = Ref((l.next.segment() + 1) << segmentBits)
+	l.next = Ref((l.next.segment() + 1) << segmentBits) // a fresh segment, whose start Flush stores
 	l.segments[l.next.segment()] = &segment{}
 	l.sealed = true
 	l.stats.pairs.Store(0)
