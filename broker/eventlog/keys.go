@@ -37,9 +37,10 @@ func appendCount(dst []byte, n uint64) []byte { return binary.AppendUvarint(dst,
 
 func appendNext(dst []byte, next Ref) []byte { return binary.AppendUvarint(dst, uint64(next)) }
 
+// decodeUvarint reads a number > 0 in its shortest form, the only one that is written.
 func decodeUvarint(value []byte) (uint64, error) {
 	n, size := binary.Uvarint(value)
-	if size != len(value) || n == 0 {
+	if size <= 0 || size != len(value) || value[size-1] == 0 {
 		return 0, fmt.Errorf("eventlog: %x is not a count", value)
 	}
 	return n, nil
