@@ -126,10 +126,10 @@ func (r *JSONReader) literal(word string) bool {
 
 // Object opens the next value as an object. It returns false for null, which
 // the AWS protocols treat as absence, and after an error.
-func (r *JSONReader) Object() bool { return r.open('{', "Structure") }
+func (r *JSONReader) Object() bool { return r.open('{', "a Structure") }
 
 // Array opens the next value as an array. It returns false for null and after an error.
-func (r *JSONReader) Array() bool { return r.open('[', "List") }
+func (r *JSONReader) Array() bool { return r.open('[', "a List") }
 
 func (r *JSONReader) open(bracket byte, want string) bool {
 	switch c := r.peek(); {
@@ -260,16 +260,18 @@ func (r *JSONReader) remember(key []byte, span jsonSpan) bool {
 	return true
 }
 
-// wrongType records AWS's SerializationException for a value of another type.
+// wrongType records AWS's SerializationException for a value of another type than want, such as "an Integer".
 func (r *JSONReader) wrongType(want string) {
 	got := ""
 	switch c := r.data[r.pos]; {
+	case c == '{':
+		r.Fail(turnout.Errorf(turnout.CodeMalformedRequest, "Start of structure or map found where not expected."))
+		return
+	case c == '[':
+		r.Fail(turnout.Errorf(turnout.CodeMalformedRequest, "Start of list found where not expected."))
+		return
 	case c == '"':
 		got = "STRING_VALUE"
-	case c == '{':
-		got = "START_OBJECT"
-	case c == '[':
-		got = "START_ARRAY"
 	case c == 't':
 		got = "TRUE_VALUE"
 	case c == 'f':
@@ -283,16 +285,24 @@ func (r *JSONReader) wrongType(want string) {
 	r.Fail(turnout.Errorf(turnout.CodeMalformedRequest, "%s can not be converted to %s", got, want))
 }
 
-// String reads a string. ok is false for null and after an error.
+// String reads a string. As AWS does, it takes a number or a boolean for the
+// text it is written as. ok is false for null and after an error.
 func (r *JSONReader) String() (s []byte, ok bool) {
 	switch c := r.peek(); {
 	case c == 0 || c == 'n' && r.Null():
 		return nil, false
-	case c != '"':
-		r.wrongType("String")
+	case c == '"':
+		return r.str()
+	case c == 't' || c == 'f':
+		start := r.pos
+		_, ok = r.Bool()
+		return r.data[start:r.pos:r.pos], ok
+	case c == '-' || c >= '0' && c <= '9':
+		return r.number("a String")
+	default:
+		r.wrongType("a String")
 		return nil, false
 	}
-	return r.str()
 }
 
 // str reads the string whose opening quote is at pos.
@@ -489,7 +499,7 @@ func (r *JSONReader) digits() int {
 
 // Int reads an integer of 32 bits, the range of AWS's Integer. ok is false for null and after an error.
 func (r *JSONReader) Int() (n int, ok bool) {
-	text, ok := r.number("Integer")
+	text, ok := r.number("an Integer")
 	if !ok {
 		return 0, false
 	}
@@ -500,7 +510,7 @@ func (r *JSONReader) Int() (n int, ok bool) {
 	// Some clients write whole numbers as 5.0.
 	f, ferr := strconv.ParseFloat(string(text), 64)
 	if ferr != nil || f != math.Trunc(f) || f < math.MinInt32 || f > math.MaxInt32 {
-		r.Fail(turnout.Errorf(turnout.CodeMalformedRequest, "NUMBER_VALUE can not be converted to Integer"))
+		r.Fail(turnout.Errorf(turnout.CodeMalformedRequest, "NUMBER_VALUE can not be converted to an Integer"))
 		return 0, false
 	}
 	return int(f), true
@@ -508,13 +518,13 @@ func (r *JSONReader) Int() (n int, ok bool) {
 
 // Float reads a number. ok is false for null and after an error.
 func (r *JSONReader) Float() (f float64, ok bool) {
-	text, ok := r.number("Double")
+	text, ok := r.number("a Double")
 	if !ok {
 		return 0, false
 	}
 	f, err := strconv.ParseFloat(string(text), 64)
 	if err != nil {
-		r.Fail(turnout.Errorf(turnout.CodeMalformedRequest, "NUMBER_VALUE can not be converted to Double"))
+		r.Fail(turnout.Errorf(turnout.CodeMalformedRequest, "NUMBER_VALUE can not be converted to a Double"))
 		return 0, false
 	}
 	return f, true
@@ -533,7 +543,7 @@ func (r *JSONReader) Bool() (v, ok bool) {
 	case 'f':
 		return false, r.literal("false")
 	default:
-		r.wrongType("Boolean")
+		r.wrongType("a Boolean")
 		return false, false
 	}
 }

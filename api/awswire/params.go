@@ -87,7 +87,7 @@ func (p *Params) Int(name string) (v int, ok bool) {
 func ParseFormInt(text string) (int, error) {
 	n, err := strconv.ParseInt(text, 10, 32)
 	if err != nil {
-		return 0, turnout.Errorf(turnout.CodeMalformedRequest, "The value %q can not be converted to Integer", text)
+		return 0, turnout.Errorf(turnout.CodeMalformedRequest, "The value %q can not be converted to an Integer", text)
 	}
 	return int(n), nil
 }
