@@ -43,7 +43,7 @@ type Config struct {
 type Limits struct {
 	ConnectionsMax      int   // open HTTP connections; default 10,000
 	ConnectionsPerIPMax int   // of those from one address that is not loopback; default 512
-	BodyMaxBytes        int64 // one request body, on the wire and after decompression; default 8 MiB
+	BodyMaxBytes        int64 // one request body, on the wire and after decompression; default 4 MiB
 	BodiesMaxBytes      int64 // request bodies being handled, together; default 256 MiB
 	PendingMax          int   // operations that wait for the writer; default 16,384
 }
@@ -82,8 +82,8 @@ func (c Config) WithDefaults() Config {
 	setDefault(&c.Region, "us-east-1")
 	setDefault(&c.Limits.ConnectionsMax, 10_000)
 	setDefault(&c.Limits.ConnectionsPerIPMax, 512)
-	// A batch of 1 MiB may reach six times its size when JSON escapes every byte.
-	setDefault(&c.Limits.BodyMaxBytes, 8<<20)
+	// A batch of 1 MiB, of which a client may write three bytes for one (percent or \u escapes), and 1 MiB around it.
+	setDefault(&c.Limits.BodyMaxBytes, 4<<20)
 	setDefault(&c.Limits.BodiesMaxBytes, 256<<20)
 	setDefault(&c.Limits.PendingMax, 16<<10)
 	if c.Mode == Serve {

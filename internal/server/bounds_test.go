@@ -1,10 +1,12 @@
 package server
 
 import (
+	"context"
 	"errors"
 	"log/slog"
 	"net"
 	"net/http"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -140,34 +142,45 @@ func TestDiskWatchRefusesAndRecovers(t *testing.T) {
 	t.Parallel()
 
 	synctest.Test(t, func(t *testing.T) {
-		usage, fault := store.Usage{FreeBytes: 1 << 40, TotalBytes: 1 << 40}, error(nil)
-		var answers []bool
+		var free atomic.Uint64 // 0: the look fails
+		free.Store(1 << 40)
+		answers := make(chan bool, 10)
 		d := &diskWatch{
-			usage:  func() (store.Usage, error) { return usage, fault },
+			usage: func() (store.Usage, error) {
+				if free.Load() == 0 {
+					return store.Usage{}, errors.New("unplugged")
+				}
+				return store.Usage{FreeBytes: free.Load(), TotalBytes: 1 << 40}, nil
+			},
 			floor:  config.Disk{FreeMinBytes: 1 << 20},
-			refuse: func(on bool) { answers = append(answers, on) },
+			refuse: func(on bool) { answers <- on },
 			log:    slog.New(slog.DiscardHandler),
 		}
 		d.look(t.Context())
 		done := make(chan error, 1)
-		go func() { done <- d.Run(t.Context()) }()
+		ctx, cancel := context.WithCancel(t.Context())
+		go func() { done <- d.Run(ctx) }()
 
-		usage.FreeBytes = 1000
+		free.Store(1000)
 		time.Sleep(diskLookMax)
 		synctest.Wait()
-		require.Equal(t, []bool{true}, answers, "sends are refused within one look")
+		require.Len(t, answers, 1)
+		require.True(t, <-answers, "sends are refused within one look")
 		require.NotEmpty(t, d.state.Load().problem())
 
-		fault = errors.New("unplugged")
+		free.Store(0)
 		time.Sleep(2 * time.Second)
 		synctest.Wait()
-		require.Equal(t, []bool{true}, answers, "not knowing changes nothing")
+		require.Empty(t, answers, "not knowing changes nothing")
 
-		fault, usage.FreeBytes = nil, 1<<30
+		free.Store(1 << 30)
 		time.Sleep(2 * time.Second)
 		synctest.Wait()
-		require.Equal(t, []bool{true, false}, answers, "it recovers by itself")
+		require.Len(t, answers, 1)
+		require.False(t, <-answers, "it recovers by itself")
 		require.Empty(t, d.state.Load().problem())
+		cancel()
+		require.NoError(t, <-done)
 	})
 }
 
