@@ -17,7 +17,9 @@ import (
 // of a Reader is a fault of the storage and never means that a key is missing.
 var ErrNotFound = errors.New("store: key not found")
 
-// Reader reads keys in byte order.
+// Reader reads keys in byte order. A range is half open, and one whose lower
+// bound is not below its upper one holds nothing; so there is no range without
+// an upper bound.
 type Reader interface {
 	// Get appends the value of key to dst and returns the result, or ErrNotFound.
 	Get(dst, key []byte) ([]byte, error)
@@ -57,14 +59,16 @@ type Store interface {
 	Reader
 	NewBatch() Batch
 	// Commit makes b durable and visible, whole or not at all. When it returns
-	// nil the batch survives a power loss. Batches take effect in the order in
-	// which Commit is called; one goroutine calls it. After an error nothing
-	// is known about b and the process must end: it can no longer promise anything.
+	// nil the batch survives a power loss; readers may see it a little earlier.
+	// Batches take effect in the order in which Commit is called; one goroutine
+	// calls it. After an error nothing is known about b and the process must
+	// end: it can no longer promise anything.
 	Commit(b Batch) error
 	Snapshot() Snapshot
 	// Usage reports the space of the volume that holds the data.
 	Usage() (Usage, error)
-	// Close flushes and closes. No other method may run during or after it.
+	// Close ends background work and releases the store. What is committed is
+	// durable before. No other method may run during or after it.
 	Close() error
 }
 

@@ -76,10 +76,21 @@ func (d *directory) make() error {
 	case !errors.Is(err, fs.ErrNotExist):
 		return err
 	}
+	// Each new directory is durable once its parent is synced.
+	var parents []string
+	for path := d.path; errors.Is(err, fs.ErrNotExist); _, err = d.fs.Stat(path) {
+		path = d.fs.PathDir(path)
+		parents = append(parents, path)
+	}
 	if err := d.fs.MkdirAll(d.path, 0o700); err != nil {
 		return err
 	}
-	return d.syncDir(d.fs.PathDir(d.path))
+	for _, path := range parents {
+		if err := d.syncDir(path); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // checkOurs refuses a directory that holds something and is not Turnout's.

@@ -78,7 +78,7 @@ func scan(r pebble.Reader, lower, upper []byte) (iter.Seq2[[]byte, []byte], func
 func last(r pebble.Reader, lower, upper []byte) (key, value []byte, err error) {
 	it, err := iterator(r, lower, upper)
 	if it == nil {
-		return nil, nil, cmpErr(err)
+		return nil, nil, foundNothing(err)
 	}
 	defer func() {
 		if cerr := it.Close(); cerr != nil {
@@ -86,7 +86,7 @@ func last(r pebble.Reader, lower, upper []byte) (key, value []byte, err error) {
 		}
 	}()
 	if !it.Last() {
-		return nil, nil, cmpErr(it.Error())
+		return nil, nil, foundNothing(it.Error())
 	}
 	got, err := it.ValueAndErr()
 	if err != nil {
@@ -95,10 +95,14 @@ func last(r pebble.Reader, lower, upper []byte) (key, value []byte, err error) {
 	return bytes.Clone(it.Key()), bytes.Clone(got), nil
 }
 
-// iterator returns nil for a range without a key. A nil upper is no bound.
+// iterator returns nil for an empty range, which Pebble would take for an
+// unbounded one if upper is empty.
 func iterator(r pebble.Reader, lower, upper []byte) (*pebble.Iterator, error) {
-	if upper != nil && bytes.Compare(lower, upper) >= 0 {
+	if bytes.Compare(lower, upper) >= 0 {
 		return nil, nil
+	}
+	if len(lower) == 0 {
+		lower = nil // the same to Pebble, except that its own checks trip over an empty bound
 	}
 	it, err := r.NewIter(&pebble.IterOptions{LowerBound: lower, UpperBound: upper})
 	if err != nil {
@@ -107,8 +111,8 @@ func iterator(r pebble.Reader, lower, upper []byte) (*pebble.Iterator, error) {
 	return it, nil
 }
 
-// cmpErr turns "nothing there" into ErrNotFound and keeps a fault a fault.
-func cmpErr(err error) error {
+// foundNothing is ErrNotFound, unless a fault is the reason.
+func foundNothing(err error) error {
 	if err == nil {
 		return store.ErrNotFound
 	}
