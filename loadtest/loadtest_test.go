@@ -1,0 +1,196 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"io"
+	"math/rand/v2"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+func TestHistogramQuantilesAreClose(t *testing.T) {
+	t.Parallel()
+	r := rand.New(rand.NewPCG(1, 2))
+	var h, other histogram
+	var all []time.Duration
+	for i := range 50_000 {
+		d := time.Duration(r.ExpFloat64() * float64(3*time.Millisecond))
+		all = append(all, d)
+		if i%2 == 0 {
+			h.add(d)
+		} else {
+			other.add(d)
+		}
+	}
+	h.merge(&other)
+	slices.Sort(all)
+	for _, q := range []float64{0.01, 0.5, 0.9, 0.99, 0.999} {
+		exact := all[int(q*float64(len(all)))]
+		require.InEpsilon(t, exact, h.quantile(q), 0.02, "quantile %v", q)
+	}
+	require.Equal(t, all[len(all)-1], h.quantile(1))
+	require.Zero(t, (&histogram{}).quantile(0.99), "no latencies, no quantile")
+}
+
+func TestHistogramBucketsCoverEveryDuration(t *testing.T) {
+	t.Parallel()
+	for _, d := range []time.Duration{-1, 0, 1, tick, 63 * tick, 64 * tick, 65 * tick, 127 * tick, 128 * tick, time.Second, 100 * time.Hour} {
+		b := bucketOf(d)
+		require.LessOrEqual(t, max(d, 0)/tick*tick, upper(b), "%v", d)
+		if b > 0 {
+			require.Greater(t, max(d, 0), upper(b-1), "%v", d)
+		}
+	}
+}
+
+// capture serves answer and hands over the requests.
+func capture(t *testing.T, answer string) (host string, requests <-chan *http.Request) {
+	t.Helper()
+	got := make(chan *http.Request, 10)
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		body, err := io.ReadAll(r.Body)
+		if err == nil {
+			r.Body = io.NopCloser(strings.NewReader(string(body)))
+		}
+		got <- r
+		_, _ = io.WriteString(w, answer)
+	}))
+	t.Cleanup(srv.Close)
+	return strings.TrimPrefix(srv.URL, "http://"), got
+}
+
+func connect(t *testing.T, host string) *conn {
+	t.Helper()
+	c, err := dial(t.Context(), host)
+	require.NoError(t, err)
+	t.Cleanup(c.close)
+	return c
+}
+
+func TestRequestsAreWhatAnSDKSends(t *testing.T) {
+	t.Parallel()
+	host, requests := capture(t, "{}")
+	c := connect(t, host)
+	bodies := map[string][]byte{
+		"SendMessage":      sendBody("http://q", 100, 1),
+		"SendMessageBatch": sendBatchBody("http://q", 10, 100, 1),
+		"ReceiveMessage":   receiveBody("http://q", 10, 1),
+		"PutEvents":        putEventsBody("bus", 10, 100, 1),
+	}
+	for operation, body := range bodies {
+		require.True(t, json.Valid(body), "%s: %s", operation, body)
+		_, err := c.do(sqsAPI().request(host, operation, body))
+		require.NoError(t, err)
+		r := <-requests
+		require.Equal(t, "AmazonSQS."+operation, r.Header.Get("X-Amz-Target"))
+		require.Equal(t, "application/x-amz-json-1.0", r.Header.Get("Content-Type"))
+		require.Contains(t, r.Header.Get("Authorization"), "Credential=000000000000/")
+		got, err := io.ReadAll(r.Body)
+		require.NoError(t, err)
+		require.Equal(t, string(body), string(got))
+	}
+}
+
+func TestDeleteRequestsNameEveryHandle(t *testing.T) {
+	t.Parallel()
+	host, requests := capture(t, "{}")
+	c := connect(t, host)
+	d := newDeleter(host, "http://q")
+	for _, hs := range [][][]byte{{[]byte("one")}, {[]byte("a"), []byte("b")}} {
+		_, err := c.do(d.request(hs))
+		require.NoError(t, err)
+		var in struct {
+			QueueUrl, ReceiptHandle string
+			Entries                 []struct{ Id, ReceiptHandle string }
+		}
+		require.NoError(t, json.NewDecoder((<-requests).Body).Decode(&in))
+		require.Equal(t, "http://q", in.QueueUrl)
+		if len(hs) == 1 {
+			require.Equal(t, "one", in.ReceiptHandle)
+		} else {
+			require.Len(t, in.Entries, 2)
+			require.Equal(t, "b", in.Entries[1].ReceiptHandle)
+		}
+	}
+}
+
+func TestConnReadsBothFormsOfBody(t *testing.T) {
+	t.Parallel()
+	for name, size := range map[string]int{"with a length": 100, "in chunks": 100_000} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			want := text(size, 1)
+			host, _ := capture(t, want)
+			c := connect(t, host)
+			for range 2 {
+				got, err := c.do(sqsAPI().request(host, "X", nil))
+				require.NoError(t, err)
+				require.Equal(t, want, string(got))
+			}
+		})
+	}
+}
+
+func TestConnReportsAnErrorAnswer(t *testing.T) {
+	t.Parallel()
+	srv := httptest.NewServer(http.NotFoundHandler())
+	t.Cleanup(srv.Close)
+	host := strings.TrimPrefix(srv.URL, "http://")
+	_, err := connect(t, host).do(sqsAPI().request(host, "X", nil))
+	require.ErrorContains(t, err, "status 404")
+}
+
+func TestHandlesAreFoundWithTheirEscapes(t *testing.T) {
+	t.Parallel()
+	body := []byte(`{"Messages":[{"Body":"say \"ReceiptHandle\"","ReceiptHandle":"a\/b"},{"ReceiptHandle" : "c"}]}`)
+	var got []string
+	for _, h := range handles(nil, []byte(strings.ReplaceAll(string(body), `\"ReceiptHandle\"`, `it`))) {
+		got = append(got, string(h))
+	}
+	require.Equal(t, []string{`a\/b`, "c"}, got)
+	require.Empty(t, handles(nil, []byte(`{}`)))
+}
+
+// Two servers that do nothing are equally fast, and every plan runs on them.
+func TestEveryPlanRunsAgainstNothing(t *testing.T) {
+	t.Parallel()
+	srv := httptest.NewServer(newNothingServer(100))
+	t.Cleanup(srv.Close)
+	p := &process{name: nothingCommand, host: strings.TrimPrefix(srv.URL, "http://")}
+	l := &lab{settings: settings{concurrency: 2, payload: 100, duration: 10 * time.Millisecond, rounds: 2}}
+	for name, plan := range map[string]plan{
+		"send": sendPlan(), "send-batch": sendBatchPlan(), "receive": receivePlan(1), "receive-batch": receivePlan(10),
+		"cycle": cyclePlan(), "put-events": putEventsPlan(1),
+	} {
+		plan.setUp = func(_ context.Context, t *target) error {
+			t.queueURL = "http://" + t.host + "/000000000000/loadtest"
+			return nil
+		}
+		r, err := runSteady(t.Context(), l, plan, p, p)
+		require.NoError(t, err, name)
+		require.Positive(t, r.values["requests_per_s"], name)
+		require.Positive(t, r.values["ratio"], name)
+	}
+}
+
+func TestUnknownScenarioAndFlagsAreRefused(t *testing.T) {
+	t.Parallel()
+	s, names, err := parse([]string{"-concurrency", "8", "send"})
+	require.NoError(t, err)
+	require.Equal(t, 8, s.concurrency)
+	require.Equal(t, []string{"send"}, names)
+	for _, args := range [][]string{{"-o", "xml"}, {"-concurrency", "0"}, {"-duration", "-1s"}} {
+		_, _, err := parse(args)
+		require.Error(t, err, args)
+	}
+	require.ErrorContains(t, run(t.Context(), s, []string{"nonsense"}), "no scenario")
+	_, err = running("ftp://x", 0)
+	require.Error(t, err)
+}
