@@ -26,3 +26,12 @@ func (c *clock) now() time.Time {
 	c.last, c.read = wall, t
 	return wall.Truncate(time.Millisecond)
 }
+
+// notBefore makes t the earliest time to give.
+func (c *clock) notBefore(t time.Time) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if t = t.UTC(); c.last.Before(t) {
+		c.last, c.read = t, time.Now()
+	}
+}

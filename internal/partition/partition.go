@@ -93,6 +93,10 @@ func (p *Partition) Add(part Part) { p.parts = append(p.parts, part) }
 // Now returns the partition's time, for parts that load their state before Run.
 func (p *Partition) Now() time.Time { return p.clock.now() }
 
+// NotBefore makes the partition's time begin no earlier than t, so that it
+// does not go back across a restart. It must not be called once Run has begun.
+func (p *Partition) NotBefore(t time.Time) { p.clock.notBefore(t) }
+
 // Do runs op on the loop and returns when its effects are durable, or with
 // op's error when everything that op saw is durable. Once op is accepted Do
 // waits for it whatever happens to the caller: its effect may already stand.
@@ -160,11 +164,13 @@ func (p *Partition) Run(ctx context.Context) error {
 func (p *Partition) decide(ctx context.Context, commits chan<- *Tx, failed chan error) error {
 	timer := time.NewTimer(time.Hour)
 	defer timer.Stop()
-	var work, spare []pending
+	// work is what is left of spent, the buffer that was taken; when it is done
+	// the buffer becomes spare, the next one to gather operations.
+	var work, spent, spare []pending
 	for {
 		if len(work) == 0 {
 			work = p.take(spare)
-			spare = nil
+			spent, spare = work, nil
 		}
 		if len(work) == 0 && !p.due() {
 			if ctx.Err() != nil && p.close() {
@@ -183,11 +189,8 @@ func (p *Partition) decide(ctx context.Context, commits chan<- *Tx, failed chan 
 		for _, part := range p.parts {
 			part.Flush(tx)
 		}
-		if rest := work[n:]; len(rest) > 0 {
-			work = rest
-		} else {
-			clear(work[:cap(work)][:0])
-			spare, work = work[:0], nil
+		if work = work[n:]; len(work) == 0 {
+			spare = spent[:0] // run has cleared what it took
 		}
 		select {
 		case commits <- tx:
