@@ -37,6 +37,8 @@ type Config struct {
 	Disk        Disk
 	Log         Log
 	PprofListen string // loopback HOST:PORT of net/http/pprof; "" is none
+
+	MetricsQueuesMax int // queues that get series of their own, the deepest first; default 100, -1 is none
 }
 
 // Limits bounds what clients can make the server hold.
@@ -86,6 +88,7 @@ func (c Config) WithDefaults() Config {
 	setDefault(&c.Limits.BodyMaxBytes, 4<<20)
 	setDefault(&c.Limits.BodiesMaxBytes, 256<<20)
 	setDefault(&c.Limits.PendingMax, 16<<10)
+	setDefault(&c.MetricsQueuesMax, 100)
 	if c.Mode == Serve {
 		setDefault(&c.Disk, Disk{FreeMinBytes: 1 << 30, FreeMinPercent: 5})
 		setDefault(&c.Log.Format, formatJSON)

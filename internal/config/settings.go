@@ -52,6 +52,7 @@ func Settings() []Setting {
 
 		stringSetting("log.format", "string", "json or text", func(c *Config) *string { return &c.Log.Format }),
 		newSetting("log.level", "level", "debug, info, warn or error", func(c *Config) *slog.Level { return &c.Log.Level }, parseLevel, formatLevel),
+		newSetting("metrics_queues_max", "int", "queues with metrics of their own, the deepest first; -1 is none", func(c *Config) *int { return &c.MetricsQueuesMax }, parseInt, strconv.Itoa),
 		stringSetting("pprof_listen", "address", "loopback address for net/http/pprof; empty is off", func(c *Config) *string { return &c.PprofListen }),
 	}
 }

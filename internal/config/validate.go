@@ -24,6 +24,7 @@ func (c Config) Validate() error {
 		c.Limits.validate(),
 		c.Disk.validate(),
 		c.Log.validate(),
+		validateQueuesMax(c.MetricsQueuesMax),
 	)
 }
 
@@ -138,6 +139,13 @@ func (l Log) validate() error {
 		return nil
 	}
 	return fmt.Errorf("log.format: %q is neither %s nor %s", l.Format, formatJSON, formatText)
+}
+
+func validateQueuesMax(n int) error {
+	if n == 0 {
+		return errors.New("metrics_queues_max: 0 would be taken for the default; -1 is none")
+	}
+	return inRange("metrics_queues_max", int64(n), -1, 10_000)
 }
 
 func inRange(path string, got, low, high int64) error {

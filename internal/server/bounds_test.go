@@ -156,7 +156,7 @@ func TestDiskWatchRefusesAndRecovers(t *testing.T) {
 			refuse: func(on bool) { answers <- on },
 			log:    slog.New(slog.DiscardHandler),
 		}
-		d.look(t.Context())
+		d.look()
 		done := make(chan error, 1)
 		ctx, cancel := context.WithCancel(t.Context())
 		go func() { done <- d.Run(ctx) }()

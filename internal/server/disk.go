@@ -48,14 +48,14 @@ func (d *diskWatch) Run(ctx context.Context) error {
 		case <-ctx.Done():
 			return nil
 		case <-timer.C:
-			d.look(ctx)
+			d.look()
 			timer.Reset(d.state.Load().nextLook())
 		}
 	}
 }
 
 // look reads the free space and acts on it.
-func (d *diskWatch) look(ctx context.Context) {
+func (d *diskWatch) look() {
 	before := d.state.Load()
 	if before == nil {
 		before = &diskState{}
@@ -66,7 +66,7 @@ func (d *diskWatch) look(ctx context.Context) {
 		after.err = err
 		d.state.Store(&after)
 		if before.err == nil {
-			d.log.LogAttrs(ctx, slog.LevelWarn, "free space of the data directory is unknown", slog.Any("error", err))
+			d.log.Warn("free space of the data directory is unknown", slog.Any("error", err))
 		}
 		return
 	}
@@ -75,7 +75,7 @@ func (d *diskWatch) look(ctx context.Context) {
 	if after.full != before.full {
 		d.refuse(after.full)
 	}
-	d.report(ctx, before, &after)
+	d.report(before, &after)
 }
 
 // judgeDisk says what a volume's state means. wasFull makes it ask for an
@@ -91,19 +91,16 @@ func judgeDisk(floor config.Disk, usage store.Usage, wasFull bool) diskState {
 	return diskState{usage: usage, floor: least, full: usage.FreeBytes < enough, low: usage.FreeBytes/3 < least}
 }
 
-func (d *diskWatch) report(ctx context.Context, before, after *diskState) {
-	attrs := []slog.Attr{
-		slog.Uint64("free_bytes", after.usage.FreeBytes),
-		slog.Uint64("floor_bytes", after.floor),
-		slog.Uint64("total_bytes", after.usage.TotalBytes),
-	}
+func (d *diskWatch) report(before, after *diskState) {
+	space := slog.Group("bytes",
+		slog.Uint64("free", after.usage.FreeBytes), slog.Uint64("floor", after.floor), slog.Uint64("total", after.usage.TotalBytes))
 	switch {
 	case after.full && !before.full:
-		d.log.LogAttrs(ctx, slog.LevelError, "disk is almost full: new messages and events are refused", attrs...)
+		d.log.Error("disk is almost full: new messages and events are refused", space)
 	case before.full && !after.full:
-		d.log.LogAttrs(ctx, slog.LevelInfo, "disk has room again: new messages and events are accepted", attrs...)
+		d.log.Info("disk has room again: new messages and events are accepted", space)
 	case after.low && !before.low:
-		d.log.LogAttrs(ctx, slog.LevelWarn, "disk is getting full", attrs...)
+		d.log.Warn("disk is getting full", space)
 	}
 }
 

@@ -1,0 +1,63 @@
+package server
+
+import (
+	"context"
+	"crypto/rand"
+	"log/slog"
+	"net/http"
+
+	"github.com/seed567880c8/turnout/api/awswire"
+	"github.com/seed567880c8/turnout/broker/eventlog"
+	"github.com/seed567880c8/turnout/internal/config"
+	"github.com/seed567880c8/turnout/internal/partition"
+	"github.com/seed567880c8/turnout/internal/store"
+	"github.com/seed567880c8/turnout/queues"
+)
+
+// rooms is everything between the APIs and the disk.
+type rooms struct {
+	store  store.Store
+	loop   *partition.Partition
+	events *eventlog.Log
+	queues *queues.Engine
+	disk   *diskWatch
+	probe  *probe
+}
+
+// newRooms loads what s holds.
+func newRooms(cfg config.Config, s store.Store, log *slog.Logger) (*rooms, error) {
+	r := &rooms{store: s, loop: partition.New(s, partition.Config{PendingMax: cfg.Limits.PendingMax})}
+	var err error
+	if r.events, err = eventlog.Load(s); err != nil {
+		return nil, err
+	}
+	r.queues, err = queues.New(r.loop, s, r.events, queues.Config{Random: rand.Reader, Log: log, StrictAWS: cfg.StrictAWS})
+	if err != nil {
+		return nil, err
+	}
+	r.loop.Add(r.queues)
+	r.loop.Add(r.events) // last: its flush counts what the others released
+	r.probe = &probe{do: r.loop.Do}
+	r.disk = &diskWatch{usage: s.Usage, floor: cfg.Disk, log: log, refuse: r.refuseData}
+	r.disk.look()
+	return r, nil
+}
+
+// refuseData closes or opens the doors to new data. Receives and deletes, and
+// the delivery of what was accepted, go on.
+func (r *rooms) refuseData(on bool) {
+	r.queues.RefuseSends(on)
+}
+
+// reset removes everything in all accounts and regions.
+func (r *rooms) reset(ctx context.Context) error {
+	return r.queues.Reset(ctx)
+}
+
+// apis are the AWS services on top of the rooms.
+func (r *rooms) apis(cfg config.Config) []*awswire.Service {
+	return []*awswire.Service{}
+}
+
+// pages are what the APIs serve beside the AWS protocols, by path.
+func (r *rooms) pages() map[string]http.Handler { return nil }
