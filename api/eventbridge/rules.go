@@ -1,0 +1,196 @@
+package eventbridge
+
+import (
+	"context"
+
+	"github.com/seed567880c8/turnout"
+	"github.com/seed567880c8/turnout/api/awswire"
+)
+
+// putRule serves PutRule, which creates a rule or replaces all of an existing
+// one but its targets and tags: what the request leaves out becomes unset.
+// https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_PutRule.html
+func (a *api) putRule(ctx context.Context, r *awswire.Request, in *value) (answer, error) {
+	name, err := ruleNamed(r.Scope, in.str("EventBusName"), in.str("Name"))
+	if err != nil {
+		return nil, err
+	}
+	if err := checkTrigger(name, in); err != nil {
+		return nil, err
+	}
+	tags, err := tagsOf(nil, in.list("Tags"))
+	if err != nil {
+		return nil, err
+	}
+	rule, err := a.broker.PutRule(ctx, name, func(rule *turnout.Rule, exists bool) error {
+		if !exists {
+			rule.CreatedBy = r.Account
+			rule.Tags = tags
+		}
+		rule.Pattern = in.str("EventPattern")
+		rule.Schedule = ""
+		rule.State = turnout.RuleEnabled
+		if state := in.field("State"); state != nil {
+			rule.State = turnout.RuleState(state.text)
+		}
+		rule.Description = in.str("Description")
+		rule.RoleARN = in.str("RoleArn")
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	return func(e *awswire.Encoder) { e.String("RuleArn", rule.ARN()) }, nil
+}
+
+// checkTrigger checks what a rule runs on. A schedule is refused even if it is
+// valid, because a rule that never fires must not look as if it did.
+func checkTrigger(name turnout.RuleName, in *value) error {
+	schedule := in.str("ScheduleExpression")
+	if schedule == "" {
+		if in.str("EventPattern") == "" {
+			return turnout.Errorf(turnout.CodeValidation, "Parameter(s) EventPattern or ScheduleExpression must be specified.")
+		}
+		return nil
+	}
+	if name.Bus.Name != turnout.DefaultBus {
+		return turnout.Errorf(turnout.CodeValidation, "ScheduleExpression is supported only on the default event bus.")
+	}
+	if err := checkSchedule(schedule); err != nil {
+		return err
+	}
+	return turnout.Errorf(turnout.CodeUnsupportedOperation, "Turnout does not support rules with a ScheduleExpression. The rule was not stored.")
+}
+
+// describeRule serves DescribeRule.
+// https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_DescribeRule.html
+func (a *api) describeRule(ctx context.Context, r *awswire.Request, in *value) (answer, error) {
+	name, err := ruleNamed(r.Scope, in.str("EventBusName"), in.str("Name"))
+	if err != nil {
+		return nil, err
+	}
+	rule, err := a.broker.Rule(ctx, name)
+	if err != nil {
+		return nil, err
+	}
+	return func(e *awswire.Encoder) {
+		encodeRule(e, &rule)
+		e.Optional("CreatedBy", rule.CreatedBy)
+	}, nil
+}
+
+// encodeRule writes what ListRules and DescribeRule have in common.
+func encodeRule(e *awswire.Encoder, r *turnout.Rule) {
+	e.String("Name", r.Name)
+	e.String("Arn", r.ARN())
+	e.Optional("EventPattern", r.Pattern)
+	e.Optional("ScheduleExpression", r.Schedule)
+	e.String("State", string(r.State))
+	e.Optional("Description", r.Description)
+	e.Optional("RoleArn", r.RoleARN)
+	e.String("EventBusName", r.Bus.Name)
+}
+
+// deleteRule serves DeleteRule. Force concerns rules that AWS services manage, of which Turnout has none.
+// https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_DeleteRule.html
+func (a *api) deleteRule(ctx context.Context, r *awswire.Request, in *value) (answer, error) {
+	name, err := ruleNamed(r.Scope, in.str("EventBusName"), in.str("Name"))
+	if err != nil {
+		return nil, err
+	}
+	return nil, a.broker.DeleteRule(ctx, name)
+}
+
+// listRules serves ListRules.
+// https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_ListRules.html
+func (a *api) listRules(ctx context.Context, r *awswire.Request, in *value) (answer, error) {
+	bus, err := busNamed(r.Scope, in.str("EventBusName"))
+	if err != nil {
+		return nil, err
+	}
+	rules, err := a.broker.Rules(ctx, bus)
+	if err != nil {
+		return nil, err
+	}
+	key := func(r *turnout.Rule) string { return r.Name }
+	rules, token, err := page(withPrefix(rules, key, in.str("NamePrefix")), key, in)
+	if err != nil {
+		return nil, err
+	}
+	return func(e *awswire.Encoder) {
+		l := awswire.List{JSON: "Rules"}
+		e.BeginList(l)
+		for i := range rules {
+			e.BeginItem(l)
+			encodeRule(e, &rules[i])
+			e.EndItem(l)
+		}
+		e.EndList()
+		e.Optional("NextToken", token)
+	}, nil
+}
+
+// enableRule serves EnableRule.
+// https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_EnableRule.html
+func (a *api) enableRule(ctx context.Context, r *awswire.Request, in *value) (answer, error) {
+	return a.setRuleState(ctx, r, in, turnout.RuleEnabled)
+}
+
+// disableRule serves DisableRule.
+// https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_DisableRule.html
+func (a *api) disableRule(ctx context.Context, r *awswire.Request, in *value) (answer, error) {
+	return a.setRuleState(ctx, r, in, turnout.RuleDisabled)
+}
+
+func (a *api) setRuleState(ctx context.Context, r *awswire.Request, in *value, state turnout.RuleState) (answer, error) {
+	name, err := ruleNamed(r.Scope, in.str("EventBusName"), in.str("Name"))
+	if err != nil {
+		return nil, err
+	}
+	return nil, a.changeRule(ctx, name, func(rule *turnout.Rule) error {
+		rule.State = state
+		return nil
+	})
+}
+
+// changeRule changes a rule that must exist.
+func (a *api) changeRule(ctx context.Context, name turnout.RuleName, change func(*turnout.Rule) error) error {
+	_, err := a.broker.PutRule(ctx, name, func(rule *turnout.Rule, exists bool) error {
+		if !exists {
+			return ruleMissing(name)
+		}
+		return change(rule)
+	})
+	return err
+}
+
+// listRuleNamesByTarget serves ListRuleNamesByTarget.
+// https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_ListRuleNamesByTarget.html
+func (a *api) listRuleNamesByTarget(ctx context.Context, r *awswire.Request, in *value) (answer, error) {
+	bus, err := busNamed(r.Scope, in.str("EventBusName"))
+	if err != nil {
+		return nil, err
+	}
+	names, err := a.broker.RuleNamesByTarget(ctx, bus, in.str("TargetArn"))
+	if err != nil {
+		return nil, err
+	}
+	names, token, err := page(names, func(name *string) string { return *name }, in)
+	if err != nil {
+		return nil, err
+	}
+	return func(e *awswire.Encoder) {
+		e.Strings(awswire.List{JSON: "RuleNames"}, names)
+		e.Optional("NextToken", token)
+	}, nil
+}
+
+// testEventPattern serves TestEventPattern.
+// https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_TestEventPattern.html
+func (a *api) testEventPattern(ctx context.Context, _ *awswire.Request, in *value) (answer, error) {
+	matches, err := a.broker.TestEventPattern(ctx, []byte(in.str("EventPattern")), []byte(in.str("Event")))
+	if err != nil {
+		return nil, err
+	}
+	return func(e *awswire.Encoder) { e.Bool("Result", matches) }, nil
+}

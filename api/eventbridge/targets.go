@@ -1,0 +1,274 @@
+package eventbridge
+
+import (
+	"context"
+	"errors"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/seed567880c8/turnout"
+	"github.com/seed567880c8/turnout/api/awswire"
+)
+
+// putTargets serves PutTargets.
+// https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_PutTargets.html
+func (a *api) putTargets(ctx context.Context, r *awswire.Request, in *value) (answer, error) {
+	rule, err := ruleNamed(r.Scope, in.str("EventBusName"), in.str("Rule"))
+	if err != nil {
+		return nil, err
+	}
+	given := in.list("Targets")
+	targets := make([]turnout.Target, len(given))
+	ids := make([]string, len(given))
+	for i, t := range given {
+		if targets[i], err = targetOf(t); err != nil {
+			return nil, err
+		}
+		ids[i] = targets[i].ID
+	}
+	errs, err := a.broker.PutTargets(ctx, rule, targets)
+	if err != nil {
+		return nil, err
+	}
+	return failedEntries(ids, errs), nil
+}
+
+// removeTargets serves RemoveTargets. Force concerns rules that AWS services manage, of which Turnout has none.
+// https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_RemoveTargets.html
+func (a *api) removeTargets(ctx context.Context, r *awswire.Request, in *value) (answer, error) {
+	rule, err := ruleNamed(r.Scope, in.str("EventBusName"), in.str("Rule"))
+	if err != nil {
+		return nil, err
+	}
+	given := in.list("Ids")
+	ids := make([]string, len(given))
+	for i, id := range given {
+		ids[i] = id.text
+	}
+	errs, err := a.broker.RemoveTargets(ctx, rule, ids)
+	if err != nil {
+		return nil, err
+	}
+	return failedEntries(ids, errs), nil
+}
+
+// failedEntries is the answer to PutTargets and RemoveTargets.
+func failedEntries(ids []string, errs []error) answer {
+	return func(e *awswire.Encoder) {
+		failed := 0
+		l := awswire.List{JSON: "FailedEntries"}
+		e.BeginList(l)
+		for i, err := range errs {
+			if err == nil {
+				continue
+			}
+			failed++
+			code, message := entryError(err)
+			e.BeginItem(l)
+			e.String("TargetId", ids[i])
+			e.String("ErrorCode", code)
+			e.String("ErrorMessage", message)
+			e.EndItem(l)
+		}
+		e.EndList()
+		e.Int("FailedEntryCount", int64(failed))
+	}
+}
+
+// entryError returns the code and message by which an entry of an answer reports err.
+func entryError(err error) (code, message string) {
+	e, ok := errors.AsType[*turnout.Error](err)
+	if !ok {
+		e = turnout.Errorf(turnout.CodeInternal, "")
+	}
+	w := errorOf(e, awswire.ProtocolJSON)
+	return w.Shape, w.Message
+}
+
+// targetOf returns the target that a request describes, or the error for which AWS refuses it.
+func targetOf(in *value) (turnout.Target, error) {
+	t := turnout.Target{
+		ID:             in.str("Id"),
+		ARN:            in.str("Arn"),
+		RoleARN:        in.str("RoleArn"),
+		Input:          in.strPtr("Input"),
+		InputPath:      in.strPtr("InputPath"),
+		MessageGroupID: in.field("SqsParameters").str("MessageGroupId"),
+		DeadLetterARN:  in.field("DeadLetterConfig").str("Arn"),
+		Other:          otherParameters(in),
+	}
+	if tr := in.field("InputTransformer"); tr != nil {
+		t.InputTransformer = &turnout.InputTransformer{Template: tr.str("InputTemplate")}
+		if m := tr.field("InputPathsMap"); m != nil {
+			t.InputTransformer.Paths = make(map[string]string, len(m.keys))
+			for i, key := range m.keys {
+				t.InputTransformer.Paths[key] = m.items[i].text
+			}
+		}
+	}
+	if p := in.field("RetryPolicy"); p != nil {
+		t.Retry = &turnout.RetryPolicy{}
+		if n := p.field("MaximumRetryAttempts"); n != nil {
+			t.Retry.MaximumRetryAttempts = new(int(n.number))
+		}
+		if n := p.field("MaximumEventAgeInSeconds"); n != nil {
+			t.Retry.MaximumEventAge = new(time.Duration(n.number) * time.Second)
+		}
+	}
+	return t, checkTarget(&t)
+}
+
+// checkTarget checks what the service model does not say.
+func checkTarget(t *turnout.Target) error {
+	inputs := 0
+	for _, given := range []bool{t.Input != nil, t.InputPath != nil, t.InputTransformer != nil} {
+		if given {
+			inputs++
+		}
+	}
+	if inputs > 1 {
+		return turnout.Errorf(turnout.CodeValidation, "Only one of Input, InputPath, or InputTransformer must be provided for target %s.", t.ID)
+	}
+	if _, ok := turnout.ParseARN(t.ARN); !ok {
+		return turnout.Errorf(turnout.CodeValidation, "Parameter %s is not valid. Reason: Provided Arn is not in correct format.", t.ARN)
+	}
+	queue, isQueue := turnout.ParseQueueARN(t.ARN)
+	_, isBus := turnout.ParseBusARN(t.ARN)
+	if !isQueue && !isBus {
+		return turnout.Errorf(turnout.CodeValidation,
+			"Parameter %s is not valid. Reason: Turnout delivers to SQS queues and event buses only.", t.ARN)
+	}
+	if isQueue && isFIFO(queue) && t.MessageGroupID == "" {
+		return turnout.Errorf(turnout.CodeValidation, "Parameter(s) SqsParameters must be specified for target: %s.", t.ID)
+	}
+	if t.DeadLetterARN == "" {
+		return nil
+	}
+	// https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-rule-dlq.html: a standard queue.
+	if dlq, ok := turnout.ParseQueueARN(t.DeadLetterARN); !ok || isFIFO(dlq) {
+		return turnout.Errorf(turnout.CodeValidation,
+			"Parameter %s is not valid. Reason: The dead-letter queue of target %s must be a standard SQS queue.", t.DeadLetterARN, t.ID)
+	}
+	return nil
+}
+
+func isFIFO(q turnout.QueueName) bool { return strings.HasSuffix(q.Name, ".fifo") }
+
+// ownParameters are the members of a target that turnout.Target has fields for.
+var ownParameters = []string{
+	"Id", "Arn", "RoleArn", "Input", "InputPath", "InputTransformer", "SqsParameters", "DeadLetterConfig", "RetryPolicy",
+}
+
+// otherParameters returns the further members of a target as a JSON object, nil if there are none.
+func otherParameters(in *value) []byte {
+	dst := []byte{'{'}
+	for i, f := range in.fields {
+		name := in.shape.members[i].name
+		if f != nil && !slices.Contains(ownParameters, name) {
+			dst = f.appendJSON(appendKey(dst, name))
+		}
+	}
+	if len(dst) == 1 {
+		return nil
+	}
+	return append(dst, '}')
+}
+
+// listTargetsByRule serves ListTargetsByRule: the targets in the order of their ids.
+// https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_ListTargetsByRule.html
+func (a *api) listTargetsByRule(ctx context.Context, r *awswire.Request, in *value) (answer, error) {
+	rule, err := ruleNamed(r.Scope, in.str("EventBusName"), in.str("Rule"))
+	if err != nil {
+		return nil, err
+	}
+	targets, err := a.broker.Targets(ctx, rule)
+	if err != nil {
+		return nil, err
+	}
+	targets = slices.SortedFunc(slices.Values(targets), func(a, b turnout.Target) int { return strings.Compare(a.ID, b.ID) })
+	targets, token, err := page(targets, func(t *turnout.Target) string { return t.ID }, in)
+	if err != nil {
+		return nil, err
+	}
+	return func(e *awswire.Encoder) {
+		l := awswire.List{JSON: "Targets"}
+		e.BeginList(l)
+		for i := range targets {
+			e.BeginItem(l)
+			encodeTarget(e, &targets[i])
+			e.EndItem(l)
+		}
+		e.EndList()
+		e.Optional("NextToken", token)
+	}, nil
+}
+
+func encodeTarget(e *awswire.Encoder, t *turnout.Target) {
+	e.String("Id", t.ID)
+	e.String("Arn", t.ARN)
+	e.Optional("RoleArn", t.RoleARN)
+	if t.Input != nil {
+		e.String("Input", *t.Input)
+	}
+	if t.InputPath != nil {
+		e.String("InputPath", *t.InputPath)
+	}
+	if tr := t.InputTransformer; tr != nil {
+		e.Begin("InputTransformer")
+		encodePaths(e, tr.Paths)
+		e.String("InputTemplate", tr.Template)
+		e.End("InputTransformer")
+	}
+	if t.MessageGroupID != "" {
+		e.Begin("SqsParameters")
+		e.String("MessageGroupId", t.MessageGroupID)
+		e.End("SqsParameters")
+	}
+	if t.DeadLetterARN != "" {
+		e.Begin("DeadLetterConfig")
+		e.String("Arn", t.DeadLetterARN)
+		e.End("DeadLetterConfig")
+	}
+	encodeRetry(e, t.Retry)
+	if len(t.Other) == 0 {
+		return
+	}
+	// Other was written by otherParameters.
+	other := awswire.NewJSONReader(t.Other)
+	other.Object()
+	for {
+		key, ok := other.Key()
+		if !ok {
+			return
+		}
+		e.Raw(string(key), other.Raw())
+	}
+}
+
+func encodePaths(e *awswire.Encoder, paths map[string]string) {
+	if paths == nil {
+		return
+	}
+	m := awswire.Map{JSON: "InputPathsMap"}
+	e.BeginMap(m)
+	for _, key := range slices.Sorted(maps.Keys(paths)) {
+		e.Entry(m, key, paths[key])
+	}
+	e.EndMap()
+}
+
+func encodeRetry(e *awswire.Encoder, p *turnout.RetryPolicy) {
+	if p == nil {
+		return
+	}
+	e.Begin("RetryPolicy")
+	if p.MaximumRetryAttempts != nil {
+		e.Int("MaximumRetryAttempts", int64(*p.MaximumRetryAttempts))
+	}
+	if p.MaximumEventAge != nil {
+		e.Int("MaximumEventAgeInSeconds", int64(*p.MaximumEventAge/time.Second))
+	}
+	e.End("RetryPolicy")
+}

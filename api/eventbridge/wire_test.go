@@ -1,0 +1,69 @@
+package eventbridge_test
+
+import (
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/cockroachdb/datadriven"
+	"github.com/stretchr/testify/require"
+
+	"github.com/seed567880c8/turnout/api/awswire"
+	"github.com/seed567880c8/turnout/api/eventbridge"
+)
+
+// call posts one awsJson request as account speaks and returns the status and body of the answer.
+func call(t testing.TB, h http.Handler, account, operation, body string) (int, string) {
+	t.Helper()
+	r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/", strings.NewReader(body))
+	r.Header.Set("Content-Type", "application/x-amz-json-1.1")
+	r.Header.Set("X-Amz-Target", "AWSEvents."+operation)
+	r.Header.Set("Authorization", "AWS4-HMAC-SHA256 Credential="+account+"/20250101/us-east-1/events/aws4_request, SignedHeaders=host, Signature=0")
+	w := httptest.NewRecorder()
+	h.ServeHTTP(w, r)
+	require.Equal(t, "application/x-amz-json-1.1", w.Header().Get("Content-Type"))
+	require.NotEmpty(t, w.Header().Get("X-Amzn-Requestid"))
+	return w.Code, w.Body.String()
+}
+
+func handler(b eventbridge.Broker, cfg eventbridge.Config) http.Handler {
+	return awswire.New(awswire.Config{Services: []*awswire.Service{eventbridge.New(b, cfg)}})
+}
+
+var scrubbed = []struct {
+	pattern *regexp.Regexp
+	with    string
+}{
+	{regexp.MustCompile(`"EventId":"[0-9a-f-]{36}"`), `"EventId":"<uuid>"`},
+	{regexp.MustCompile(`"(CreationTime|LastModifiedTime)":[0-9.]+`), `"$1":<time>`},
+}
+
+// TestWire runs the dialogues of testdata/wire. The command names the
+// operation; its input is the request, or empty for {}; "account=" speaks for
+// another account; "repeat=N" takes the request's "%d" N times from 1 on.
+func TestWire(t *testing.T) {
+	t.Parallel()
+	datadriven.Walk(t, "testdata/wire", func(t *testing.T, path string) {
+		h := handler(newFakeBroker(), eventbridge.Config{EntriesBytesMax: 2000})
+		datadriven.RunTest(t, path, func(t *testing.T, d *datadriven.TestData) string {
+			account, times := "000000000000", 1
+			d.MaybeScanArgs(t, "account", &account)
+			d.MaybeScanArgs(t, "repeat", &times)
+			body := d.Input
+			if body == "" {
+				body = "{}"
+			}
+			status, answer := 0, ""
+			for i := range times {
+				status, answer = call(t, h, account, d.Cmd, strings.ReplaceAll(body, "%d", fmt.Sprint(i+1)))
+			}
+			for _, s := range scrubbed {
+				answer = s.pattern.ReplaceAllString(answer, s.with)
+			}
+			return fmt.Sprintf("%d %s\n", status, answer)
+		})
+	})
+}
