@@ -86,7 +86,7 @@ func (d *directory) make() error {
 		return err
 	}
 	for _, path := range parents {
-		if err := d.syncDir(path); err != nil {
+		if err := syncDir(d.fs, path); err != nil {
 			return err
 		}
 	}
@@ -149,7 +149,7 @@ func (d *directory) begin() error {
 		return fmt.Errorf("create %s: %w", path, err)
 	}
 	_, err = f.Write([]byte(markerPrefix + strconv.Itoa(dataFormat) + "\n"))
-	if err := errors.Join(err, f.Sync(), f.Close(), d.syncDir(d.path)); err != nil {
+	if err := errors.Join(err, f.Sync(), f.Close(), syncDir(d.fs, d.path)); err != nil {
 		return fmt.Errorf("write %s: %w", path, err)
 	}
 	return nil
@@ -161,11 +161,11 @@ func (d *directory) complete() error {
 	if err := d.fs.Rename(from, to); err != nil {
 		return err
 	}
-	return d.syncDir(d.path)
+	return syncDir(d.fs, d.path)
 }
 
-func (d *directory) syncDir(path string) error {
-	f, err := d.fs.OpenDir(path)
+func syncDir(fsys vfs.FS, path string) error {
+	f, err := fsys.OpenDir(path)
 	if err != nil {
 		return err
 	}

@@ -65,7 +65,7 @@ func (c Config) withDefaults() Config {
 // once; Commit is called by one at a time, and Close when nothing else runs.
 type Store struct {
 	db     *pebble.DB
-	fs     vfs.FS
+	fs     *watchedFS
 	dir    string
 	log    *slog.Logger
 	fatal  *fatalLogger
@@ -119,7 +119,7 @@ func Open(cfg Config) (_ *Store, err error) {
 		base = checked
 		s.owned = append(s.owned, stop)
 	}
-	s.dir, s.fs = cfg.Dir, &timedFS{FS: base, sync: s.sync}
+	s.dir, s.fs = cfg.Dir, &watchedFS{FS: base, sync: s.sync}
 
 	d := directory{fs: s.fs, path: s.dir}
 	if err := d.acquire(); err != nil {
@@ -154,7 +154,7 @@ func (s *Store) openDB(cfg Config, d directory) error {
 	case errors.Is(err, pebble.ErrDBDoesNotExist):
 		return fmt.Errorf("the database in %s is missing although the directory was in use before: restore it from a backup", path)
 	case pebble.IsCorruptionError(err):
-		return fmt.Errorf("%s is damaged, nothing was changed; restore it from a backup: %w", path, err)
+		return fmt.Errorf("%s is damaged, as found in %s; restore it from a backup: %w", path, *s.fs.lastRead.Load(), err)
 	case err != nil:
 		return err
 	}
