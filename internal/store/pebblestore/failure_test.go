@@ -79,7 +79,11 @@ func child(task, dir string) int {
 	return 0
 }
 
-func number(i uint64) []byte { return binary.BigEndian.AppendUint64([]byte{'n'}, i) }
+func number(i uint64) []byte { return appendNumber(nil, i) }
+
+func appendNumber(dst []byte, i uint64) []byte {
+	return binary.BigEndian.AppendUint64(append(dst, 'n'), i)
+}
 
 type output struct {
 	code           int
