@@ -4,6 +4,7 @@ import (
 	"context"
 	"maps"
 	"slices"
+	"strings"
 
 	"github.com/seed567880c8/turnout"
 	"github.com/seed567880c8/turnout/api/awswire"
@@ -56,7 +57,11 @@ func taggedBy(scope turnout.Scope, arn string) (tagged, error) {
 // isBusIn reports whether a bus from an ARN can exist in a region; the model
 // has no pattern for the ARNs that tags are for.
 func isBusIn(bus turnout.BusName, region string) bool {
-	return bus.Region == region && busNameOrARN.pattern.match(bus.ARN())
+	return bus.Region == region && isAccount(bus.Account) && busName.pattern.match(bus.Name)
+}
+
+func isAccount(s string) bool {
+	return len(s) == 12 && strings.Trim(s, "0123456789") == ""
 }
 
 func (a *api) changeTags(ctx context.Context, t tagged, change func(map[string]string) (map[string]string, error)) error {

@@ -1,10 +1,13 @@
 package eventbridge_test
 
 import (
+	"encoding/json"
 	"fmt"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -65,5 +68,39 @@ func TestWire(t *testing.T) {
 			}
 			return fmt.Sprintf("%d %s\n", status, answer)
 		})
+	})
+}
+
+// FuzzOperations sends any body to any operation: the answer is well-formed,
+// and what is wrong is the caller's fault, not an internal one.
+func FuzzOperations(f *testing.F) {
+	names := slices.Sorted(maps.Keys(eventbridge.New(nil, eventbridge.Config{}).Operations))
+	requests := map[string]string{
+		"CreateEventBus":      `{"Name":"b","Tags":[{"Key":"k","Value":"v"}],"LogConfig":{"Level":"INFO"}}`,
+		"ListEventBuses":      `{"NamePrefix":"d","Limit":1,"NextToken":"AWE="}`,
+		"PutPermission":       `{"Policy":"{\"Statement\":[{}]}"}`,
+		"PutRule":             `{"Name":"r","ScheduleExpression":"rate(5 minutes)","EventPattern":"{}"}`,
+		"TagResource":         `{"ResourceARN":"arn:aws:events:us-east-1:000000000000:event-bus/default","Tags":[{"Key":"k","Value":"v"}]}`,
+		"UntagResource":       `{"ResourceARN":"arn:aws:events:us-east-1:000000000000:rule/b/r","TagKeys":["k"]}`,
+		"PutTargets":          `{"Rule":"r","Targets":[{"Id":"a","Arn":"arn:aws:sqs:us-east-1:0:q","InputTransformer":{"InputPathsMap":{"a":"$.b"},"InputTemplate":"<a>"},"RetryPolicy":{"MaximumRetryAttempts":1},"HttpParameters":{"HeaderParameters":{"a":"b"}}}]}`,
+		"RemoveTargets":       `{"Rule":"r","Ids":["a"]}`,
+		"TestEventPattern":    `{"EventPattern":"{}","Event":"{}"}`,
+		"PutEvents":           `{"Entries":[{"Source":"s","DetailType":"t","Detail":"{}"}]}`,
+		"ListTargetsByRule":   `{"Rule":"r","Limit":1}`,
+		"DescribeEventBus":    `{"Name":"arn:aws:events:us-east-1:000000000000:event-bus/x"}`,
+		"StartReplay":         `{}`,
+		"ListTagsForResource": `{"ResourceARN":"arn:aws:events:us-east-1:000000000000:rule/r"}`,
+	}
+	for i, name := range names {
+		if body, ok := requests[name]; ok {
+			f.Add(byte(i), body)
+		}
+	}
+	f.Fuzz(func(t *testing.T, operation byte, body string) {
+		h := handler(newFakeBroker(), eventbridge.Config{})
+		call(t, h, "000000000000", "PutRule", `{"Name":"r","EventPattern":"{}"}`)
+		status, answer := call(t, h, "000000000000", names[int(operation)%len(names)], body)
+		require.Contains(t, []int{http.StatusOK, http.StatusBadRequest}, status, answer)
+		require.True(t, json.Valid([]byte(answer)), answer)
 	})
 }
