@@ -349,7 +349,11 @@ func encodeSystem(e *awswire.Encoder, m *turnout.ReceivedMessage, show systemAtt
 		e.Entry(attributesMap, "SenderId", m.SenderID)
 	}
 	if show&showFirstReceived != 0 {
-		e.EntryInt(attributesMap, "ApproximateFirstReceiveTimestamp", m.FirstReceivedAt.UnixMilli())
+		at := int64(0)
+		if !m.FirstReceivedAt.IsZero() { // a peeked message may never have been received
+			at = m.FirstReceivedAt.UnixMilli()
+		}
+		e.EntryInt(attributesMap, "ApproximateFirstReceiveTimestamp", at)
 	}
 	if show&showReceiveCount != 0 {
 		e.EntryInt(attributesMap, "ApproximateReceiveCount", int64(m.ReceiveCount))
