@@ -16,7 +16,7 @@ func BenchmarkCommit(b *testing.B) {
 		b.Run(fmt.Sprintf("messages=%d", size), func(b *testing.B) {
 			s, err := Open(Config{Dir: b.TempDir()})
 			require.NoError(b, err)
-			rng := rand.New(rand.NewPCG(1, 1)) //nolint:gosec // Reproducible on purpose.
+			rng := rand.New(rand.NewPCG(1, 1))
 			body := make([]byte, 1024)
 			for i := range body {
 				body[i] = byte(rng.Uint32())
@@ -67,7 +67,7 @@ func filled(b *testing.B) *Store {
 // BenchmarkGet asks what reading one body back costs when its block is cached.
 func BenchmarkGet(b *testing.B) {
 	s := filled(b)
-	rng := rand.New(rand.NewPCG(1, 1)) //nolint:gosec // Reproducible on purpose.
+	rng := rand.New(rand.NewPCG(1, 1))
 	key, dst := make([]byte, 0, 16), make([]byte, 0, 1024)
 	b.ReportAllocs()
 	for b.Loop() {
@@ -85,7 +85,7 @@ func BenchmarkScan(b *testing.B) {
 	s := filled(b)
 	for _, length := range []uint64{1, 100, 8192} {
 		b.Run(fmt.Sprintf("pairs=%d", length), func(b *testing.B) {
-			rng := rand.New(rand.NewPCG(1, 1)) //nolint:gosec // Reproducible on purpose.
+			rng := rand.New(rand.NewPCG(1, 1))
 			lower, upper := make([]byte, 0, 16), make([]byte, 0, 16)
 			b.ReportAllocs()
 			total := 0

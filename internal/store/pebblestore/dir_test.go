@@ -251,7 +251,7 @@ func TestPowerLossDuringOpen(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 
-			rng := rand.New(rand.NewPCG(1, 2)) //nolint:gosec // Reproducible on purpose.
+			rng := rand.New(rand.NewPCG(1, 2))
 			start := NewMemory()
 			for i := range c.sessions {
 				s := mustOpen(t, Config{Dir: "/srv/data", FS: start})

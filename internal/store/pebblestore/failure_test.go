@@ -211,7 +211,7 @@ func TestDamagedLogIsRefused(t *testing.T) {
 				require.NoError(t, s.Close())
 				s = mustOpen(t, Config{Dir: dir})
 			}
-			rng := rand.New(rand.NewPCG(1, 1)) //nolint:gosec // Reproducible on purpose.
+			rng := rand.New(rand.NewPCG(1, 1))
 			const records = 200
 			noise := make([]byte, 400)
 			for i := range uint64(records) {
@@ -268,7 +268,7 @@ func TestDamagedTableEndsTheProcess(t *testing.T) {
 
 	dir := t.TempDir()
 	s := mustOpen(t, Config{Dir: dir})
-	rng := rand.New(rand.NewPCG(2, 2)) //nolint:gosec // Reproducible on purpose.
+	rng := rand.New(rand.NewPCG(2, 2))
 	for i := range uint64(300) {
 		set(t, s, string(number(i)), fmt.Sprintf("%x", rng.Uint64()))
 	}

@@ -7,6 +7,7 @@ import (
 	"io"
 	"log/slog"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"github.com/cockroachdb/pebble/v2"
@@ -82,8 +83,8 @@ type closers []io.Closer
 // Close closes all of them and returns every error.
 func (c closers) Close() error {
 	var errs []error
-	for i := len(c) - 1; i >= 0; i-- {
-		errs = append(errs, c[i].Close())
+	for _, closer := range slices.Backward(c) {
+		errs = append(errs, closer.Close())
 	}
 	return errors.Join(errs...)
 }

@@ -23,7 +23,7 @@ func testPowerLoss(t *testing.T, newDisk func(*testing.T) Disk) {
 		t.Skip("this disk cannot lose power; the suite on one that can covers it")
 	}
 	const seed = 5
-	rng := rand.New(rand.NewPCG(seed, 0)) //nolint:gosec // Reproducible on purpose.
+	rng := rand.New(rand.NewPCG(seed, 0))
 	h := newHistory(seed)
 	for loss := range powerLosses {
 		keep := []int{0, 10, 50, 90}[loss%4]
