@@ -322,7 +322,7 @@ func (e *Engine) loadQueue(key, value []byte) (*queue, error) {
 func (q *queue) restore(l ledger) error {
 	e := q.engine
 	q.nextSeq, q.count, q.stateFloor, q.purged, q.ledgerDelayed = l.nextSeq, l.count, l.stateFloor, l.purged, l.delayed
-	q.log = logReader{loaded: position{at: l.head.at, seq: l.head.seq - min(l.head.seq, 1)}, next: never, lastAt: l.lastAt}
+	q.log = logReader{loaded: l.head.previous(), next: never, lastAt: l.lastAt}
 	lower, upper := queueRange(prefixMessage, q.id)
 	key, _, err := e.store.Last(lower, upper)
 	switch {

@@ -18,7 +18,8 @@ import (
 // node is an engine on a real store in memory that can lose power.
 type node struct {
 	t      testing.TB
-	fs     *pebblestore.Memory
+	fs     *pebblestore.Memory // nil: the real disk, in dir
+	dir    string
 	cfg    queues.Config
 	store  *pebblestore.Store
 	loop   *partition.Partition
@@ -40,7 +41,11 @@ func start(t testing.TB, cfg queues.Config) *node {
 func (n *node) open() {
 	n.t.Helper()
 	var err error
-	n.store, err = pebblestore.Open(pebblestore.Config{Dir: "data", FS: n.fs, MemTableBytes: 1 << 20, CacheBytes: 1 << 20})
+	if n.fs != nil {
+		n.store, err = pebblestore.Open(pebblestore.Config{Dir: "data", FS: n.fs, MemTableBytes: 1 << 20, CacheBytes: 1 << 20})
+	} else {
+		n.store, err = pebblestore.Open(pebblestore.Config{Dir: n.dir})
+	}
 	require.NoError(n.t, err)
 	n.loop = partition.New(n.store, partition.Config{})
 	n.events, err = eventlog.Load(n.store)

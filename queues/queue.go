@@ -98,8 +98,17 @@ func (q *queue) lag() int64 {
 	return q.attributes().Delay.Milliseconds()
 }
 
-func (q *queue) expired(m *message, now int64) bool {
-	return m.sentAt+q.attributes().Retention.Milliseconds() <= now
+// expiresAt returns when a message that was sent at sentAt expires, both Unix ms.
+func (q *queue) expiresAt(sentAt int64) int64 {
+	return sentAt + q.attributes().Retention.Milliseconds()
+}
+
+func (q *queue) expired(m *message, now int64) bool { return q.expiresAt(m.sentAt) <= now }
+
+// moreStored reports whether the store may hold messages that could be handed
+// out now but are not in memory yet.
+func (q *queue) moreStored() bool {
+	return q.log.reading || !q.log.complete && q.order.wants() > 0 || q.standard != nil && !q.standard.aside.empty()
 }
 
 // advance does everything that has become due by tx.Now.
@@ -164,6 +173,7 @@ func (q *queue) remove(tx *partition.Tx, m *message) {
 	}
 	if q.standard != nil {
 		q.standard.fair.release(m.tenant)
+		q.standard.aside.forget(m.pos)
 	}
 	q.log.forget(m.pos)
 	q.count--
@@ -188,11 +198,14 @@ func (q *queue) nextDue() int64 {
 	if q.log.next != never && !q.log.reading {
 		due = min(due, q.log.next+q.lag())
 	}
+	if q.standard != nil && !q.standard.aside.empty() && !q.standard.aside.reading {
+		due = min(due, q.expiresAt(q.standard.aside.from.at))
+	}
 	if m := q.order.oldest(); m != nil && m.state != moving {
-		due = min(due, m.sentAt+q.attributes().Retention.Milliseconds())
+		due = min(due, q.expiresAt(m.sentAt))
 	} else if m == nil && !q.log.complete && !q.log.reading {
 		// Nothing is loaded: look when what was read last would expire.
-		due = min(due, q.log.loaded.at+q.attributes().Retention.Milliseconds())
+		due = min(due, q.expiresAt(q.log.loaded.at))
 	}
 	return min(due, q.dedup.due())
 }

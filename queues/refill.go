@@ -56,6 +56,8 @@ func (q *queue) admit(r *readMessage, now int64) {
 		if !l.lateFull {
 			l.late = append(l.late, *r)
 		}
+	case l.complete && q.standard != nil && q.standard.setsAside(r.group, r.pos):
+		l.loaded = r.pos
 	case l.complete && q.order.room():
 		l.loaded = r.pos
 		q.order.add(q.message(r))
@@ -68,7 +70,8 @@ func (q *queue) admit(r *readMessage, now int64) {
 type readJob struct {
 	queue    uint32
 	version  uint32
-	from, to position
+	aside    bool     // a second reading, of what was set aside
+	from, to position // behind from, up to and with to
 	limit    int
 }
 
@@ -111,6 +114,17 @@ func (e *Engine) refilled(tx *partition.Tx, job readJob, got readResult) {
 	if q == nil || q.version != job.version {
 		return
 	}
+	if job.aside {
+		q.readAside(job, got)
+	} else {
+		q.readLog(tx, job, got)
+	}
+	e.touch(tx, q)
+	q.serve(tx)
+}
+
+// readLog takes in the next part of the log.
+func (q *queue) readLog(tx *partition.Tx, job readJob, got readResult) {
 	l := &q.log
 	for i := range got.messages {
 		r := &got.messages[i]
@@ -122,7 +136,9 @@ func (e *Engine) refilled(tx *partition.Tx, job readJob, got readResult) {
 		if _, ok := l.removed[r.pos.seq]; ok {
 			continue
 		}
-		q.order.add(q.message(r))
+		if q.standard == nil || !q.standard.setsAside(r.group, r.pos) {
+			q.order.add(q.message(r))
+		}
 	}
 	if got.exhausted {
 		if l.loaded.before(job.to) {
@@ -138,8 +154,6 @@ func (e *Engine) refilled(tx *partition.Tx, job readJob, got readResult) {
 		l.complete = l.complete && !l.lateFull
 	}
 	l.reading, l.late, l.removed = false, nil, nil
-	e.touch(tx, q)
-	q.serve(tx)
 }
 
 // message makes the in-memory form of a message that was never received here.
