@@ -38,22 +38,28 @@ func runBacklog(ctx context.Context, l *lab) (_ *result, err error) {
 	r := &result{}
 	r.set("messages", float64(l.messages))
 	r.set("body_bytes", float64(l.backlogBody))
-	if t.queueURL, err = t.createQueue(t.conns[0], "empty"); err != nil {
-		return nil, err
-	}
-	empty, err := cycles(ctx, t, l.duration)
+	emptyURL, err := t.createQueue(t.conns[0], "empty")
 	if err != nil {
 		return nil, err
 	}
 	if t.queueURL, err = t.createQueue(t.conns[0], "deep"); err != nil {
 		return nil, err
 	}
+	deepURL := t.queueURL
 	if err := l.fillBacklog(ctx, t, r); err != nil {
 		return nil, err
 	}
-	deep, err := cycles(ctx, t, l.duration)
-	if err != nil {
-		return nil, err
+	empty, deep := &cycleFigures{}, &cycleFigures{}
+	for range l.rounds { // in turns, so that a disturbance of the machine meets both
+		for _, side := range []struct {
+			url string
+			all *cycleFigures
+		}{{emptyURL, empty}, {deepURL, deep}} {
+			t.queueURL = side.url
+			if err := side.all.more(ctx, t, l.duration/time.Duration(l.rounds)); err != nil {
+				return nil, err
+			}
+		}
 	}
 	r.latency("empty_receive_", &empty.receive)
 	r.latency("deep_receive_", &deep.receive)
@@ -125,8 +131,9 @@ type cycleFigures struct {
 	receive histogram
 }
 
-// cycles sends, receives and deletes for d on every connection, and times the receives.
-func cycles(ctx context.Context, t *target, d time.Duration) (*cycleFigures, error) {
+// more sends, receives and deletes for d on every connection, times the
+// receives, and adds what it found.
+func (f *cycleFigures) more(ctx context.Context, t *target, d time.Duration) error {
 	parts := make([]cycleFigures, len(t.conns))
 	errs := make([]error, len(t.conns))
 	began := time.Now()
@@ -138,13 +145,12 @@ func cycles(ctx context.Context, t *target, d time.Duration) (*cycleFigures, err
 		})
 	}
 	wg.Wait()
-	total := &cycleFigures{}
 	for i := range parts {
-		total.ops += parts[i].ops
-		total.receive.merge(&parts[i].receive)
+		f.ops += parts[i].ops
+		f.receive.merge(&parts[i].receive)
 	}
-	total.elapsed = time.Since(began)
-	return total, errors.Join(append(errs, context.Cause(ctx))...)
+	f.elapsed += time.Since(began)
+	return errors.Join(append(errs, context.Cause(ctx))...)
 }
 
 func timedCycle(t *target, i int, times *histogram) func(*conn) error {
