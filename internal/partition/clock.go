@@ -5,10 +5,11 @@ import (
 	"time"
 )
 
-// clock gives the partition's time: the wall clock, cut to milliseconds, that
-// never goes back. When the wall clock is set back, time goes on from where it
-// was at the pace of the monotonic clock, so timers neither fire early nor
-// stall. Guarded by mu because parts may ask before the loop runs.
+// clock gives the partition's time, in milliseconds: at the pace of the
+// monotonic clock, and forward to the wall clock whenever that is ahead. So a
+// wall clock that is set back, or flaps, neither turns time back nor stalls or
+// fires a timer; one that is set forward is followed. Guarded by mu because
+// parts may ask before the loop runs.
 type clock struct {
 	mu   sync.Mutex
 	last time.Time // what was given last, without a monotonic reading
@@ -20,8 +21,10 @@ func (c *clock) now() time.Time {
 	defer c.mu.Unlock()
 	t := time.Now()
 	wall := t.Round(0).UTC()
-	if !c.read.IsZero() && wall.Before(c.last) {
-		wall = c.last.Add(t.Sub(c.read))
+	if !c.read.IsZero() {
+		if paced := c.last.Add(t.Sub(c.read)); wall.Before(paced) {
+			wall = paced
+		}
 	}
 	c.last, c.read = wall, t
 	return wall.Truncate(time.Millisecond)

@@ -2,6 +2,7 @@ package partition
 
 import (
 	"context"
+	"errors"
 	"sync"
 	"time"
 
@@ -146,22 +147,29 @@ func (p *Partition) take(spare []pending) []pending {
 // of the disk and the process must end.
 func (p *Partition) Run(ctx context.Context) error {
 	commits := make(chan *Tx) // unbuffered: one batch syncs, one waits, none queues
-	failed := make(chan error, 1)
-	go func() {
-		defer close(failed)
-		failed <- p.commitAll(commits)
-	}()
-	err := p.decide(ctx, commits, failed)
+	ctx, fail := context.WithCancelCause(ctx)
+	defer fail(nil)
+	var committer sync.WaitGroup
+	committer.Go(func() { p.commitAll(commits, fail) })
+	p.decide(ctx, commits)
 	close(commits)
-	if cerr := <-failed; err == nil {
-		err = cerr
-	}
+	committer.Wait()
 	p.refusePending()
-	return err
+	var failure commitError
+	if errors.As(context.Cause(ctx), &failure) {
+		return failure
+	}
+	return nil
 }
 
-// decide is the decider's loop.
-func (p *Partition) decide(ctx context.Context, commits chan<- *Tx, failed chan error) error {
+// commitError is the cause with which a failed commit ends the decider.
+type commitError struct{ error }
+
+func (e commitError) Unwrap() error { return e.error }
+
+// decide is the decider's loop. It ends when ctx does and nothing is pending,
+// or at once after a failed commit.
+func (p *Partition) decide(ctx context.Context, commits chan<- *Tx) {
 	timer := time.NewTimer(time.Hour)
 	defer timer.Stop()
 	// work is what is left of spent, the buffer that was taken; when it is done
@@ -173,8 +181,9 @@ func (p *Partition) decide(ctx context.Context, commits chan<- *Tx, failed chan 
 			spent, spare = work, nil
 		}
 		if len(work) == 0 && !p.due() {
+			spare = spent
 			if ctx.Err() != nil && p.close() {
-				return nil
+				return
 			}
 			p.sleep(ctx, timer)
 			continue
@@ -192,13 +201,7 @@ func (p *Partition) decide(ctx context.Context, commits chan<- *Tx, failed chan 
 		if work = work[n:]; len(work) == 0 {
 			spare = spent[:0] // run has cleared what it took
 		}
-		select {
-		case commits <- tx:
-		case err := <-failed:
-			failed <- err // Run reads it again
-			tx.finish(err)
-			return err
-		}
+		commits <- tx // the committer takes every batch, also after a failure
 	}
 }
 
@@ -252,14 +255,17 @@ func (p *Partition) refusePending() {
 	}
 }
 
-// commitAll is the committer's loop.
-func (p *Partition) commitAll(commits <-chan *Tx) error {
+// commitAll is the committer's loop. After a failure it commits nothing more,
+// and answers every operation with it.
+func (p *Partition) commitAll(commits <-chan *Tx, fail context.CancelCauseFunc) {
+	var failure error
 	for tx := range commits {
-		err := tx.commit()
-		tx.finish(err)
-		if err != nil {
-			return err
+		if failure == nil {
+			if err := tx.commit(); err != nil {
+				failure = commitError{err}
+				fail(failure)
+			}
 		}
+		tx.finish(failure)
 	}
-	return nil
 }
