@@ -2,6 +2,7 @@ package eventbridge
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"unicode/utf8"
@@ -59,6 +60,7 @@ func (vs *violations) check(v *value, path string) {
 		vs.checkElements(v, path)
 	case kindMap:
 		vs.checkEntries(v, path)
+	default: // has no parts
 	}
 }
 
@@ -156,15 +158,8 @@ func (s *shape) constraints() []constraint {
 	}
 	if s.enum != nil {
 		all = append(all, constraint{
-			text: "Member must satisfy enum value set: [" + strings.Join(s.enum, ", ") + "]",
-			holds: func(v *value) bool {
-				for _, allowed := range s.enum {
-					if v.text == allowed {
-						return true
-					}
-				}
-				return false
-			},
+			text:  "Member must satisfy enum value set: [" + strings.Join(s.enum, ", ") + "]",
+			holds: func(v *value) bool { return slices.Contains(s.enum, v.text) },
 		})
 	}
 	return all

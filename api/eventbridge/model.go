@@ -18,6 +18,8 @@ func regular(expression string) *pattern {
 }
 
 // named is the pattern of names: one or more of . - _ A–Z a–z 0–9.
+//
+//nolint:gochecknoglobals // a constant
 var named = &pattern{text: `[\.\-_A-Za-z0-9]+`, match: isName}
 
 func isName(s string) bool {
@@ -34,9 +36,13 @@ func isNameByte(c byte) bool {
 }
 
 // notBlank is the model's ^(?!\s*$).+ , which Go's regular expressions cannot say.
+//
+//nolint:gochecknoglobals // a constant
 var notBlank = &pattern{text: `^(?!\s*$).+`, match: regexp.MustCompile(`\A.*\S.*\z`).MatchString}
 
 // Texts that several operations share.
+//
+//nolint:gochecknoglobals // a constant table
 var (
 	anyText      = text(none, none, nil)
 	boolean      = &shape{kind: kindBoolean, min: none, max: none}
@@ -64,6 +70,8 @@ var (
 )
 
 // Requests about buses.
+//
+//nolint:gochecknoglobals // a constant table
 var (
 	createEventBusInput = structure("CreateEventBusRequest",
 		need("Name", busName),
@@ -95,6 +103,8 @@ var (
 )
 
 // Requests about rules and tags.
+//
+//nolint:gochecknoglobals // a constant table
 var (
 	putRuleInput = structure("PutRuleRequest",
 		need("Name", ruleName),
@@ -122,6 +132,8 @@ var (
 )
 
 // Requests about targets.
+//
+//nolint:gochecknoglobals // a constant table
 var (
 	putTargetsInput = structure("PutTargetsRequest",
 		need("Rule", ruleName), may("EventBusName", busNameOrARN), need("Targets", list(targetShape, 1, 100)))
@@ -135,6 +147,8 @@ var (
 
 // targetShape is a target with every parameter structure that AWS has.
 // https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_Target.html
+//
+//nolint:gochecknoglobals // a constant table
 var targetShape = structure("Target",
 	need("Id", targetID),
 	need("Arn", arn),
@@ -183,8 +197,10 @@ var targetShape = structure("Target",
 	may("AppSyncParameters", structure("AppSyncParameters", may("GraphQLOperation", text(1, 1<<20, nil)))),
 )
 
+//nolint:gochecknoglobals // a constant
 var targetPath = text(none, 256, nil)
 
+//nolint:gochecknoglobals // a constant table
 var ecsParameters = structure("EcsParameters",
 	need("TaskDefinitionArn", arn),
 	may("TaskCount", integer(1, none)),
@@ -213,23 +229,25 @@ var ecsParameters = structure("EcsParameters",
 	may("Tags", tagList),
 )
 
-// putEventsInput describes PutEvents for its error messages; the decoder of
-// put_events.go reads the request without it.
-var putEventsInput = structure("PutEventsRequest",
-	need("Entries", list(putEventsEntry, 1, 10)),
-	may("EndpointId", endpointID))
-
-var endpointID = text(1, 50, regular(`^[A-Za-z0-9\-]+[\.][A-Za-z0-9\-]+$`))
-
-var putEventsEntry = func() *shape {
-	s := structure("PutEventsRequestEntry",
+// PutEvents, for its error messages; put_events.go decodes requests without them.
+//
+//nolint:gochecknoglobals // a constant table
+var (
+	putEventsInput = structure("PutEventsRequest",
+		need("Entries", list(putEventsEntry, 1, 10)), may("EndpointId", endpointID))
+	putEventsEntry = printedAs(structure("PutEventsRequestEntry",
 		may("Time", timestamp),
 		may("Source", anyText),
 		may("Resources", list(text(none, 2048, nil), none, none)),
 		may("DetailType", anyText),
 		may("Detail", anyText),
 		may("EventBusName", publishBus),
-		may("TraceHeader", text(1, 500, nil)))
-	s.hidden = []string{"kmsKeyIdentifier", "internalMetadata"}
+		may("TraceHeader", text(1, 500, nil))), "kmsKeyIdentifier", "internalMetadata")
+	endpointID = text(1, 50, regular(`^[A-Za-z0-9\-]+[\.][A-Za-z0-9\-]+$`))
+)
+
+// printedAs adds members that AWS's messages print and requests do not have.
+func printedAs(s *shape, hidden ...string) *shape {
+	s.hidden = hidden
 	return s
-}()
+}

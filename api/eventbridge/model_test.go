@@ -66,6 +66,7 @@ func requireSameShape(t *testing.T, s *shape, sdk *smithy.Schema, path string) {
 	case kindMap:
 		requireSameShape(t, s.key, sdk.MapKey(), path+"{key}")
 		requireSameShape(t, s.element, sdk.MapValue(), path+"{value}")
+	default: // has no parts
 	}
 }
 

@@ -137,21 +137,30 @@ type statement struct {
 // parsePolicy reads a policy document; "" is one without statements. The
 // error has CodeValidation.
 func parsePolicy(document string) (*policy, error) {
-	p := &policy{version: []byte(`"2012-10-17"`)}
 	if document == "" {
-		return p, nil
+		return &policy{version: []byte(`"2012-10-17"`)}, nil
 	}
-	malformed := turnout.Errorf(turnout.CodeValidation, "This policy contains invalid Json")
-	r := awswire.NewJSONReader([]byte(document))
+	p := &policy{}
+	statements, ok := p.parseMembers([]byte(document))
+	if !ok || !p.parseStatements(statements) {
+		return nil, turnout.Errorf(turnout.CodeValidation, "This policy contains invalid Json")
+	}
+	if len(p.statements) == 0 {
+		return nil, turnout.Errorf(turnout.CodeValidation, "Could not parse the policy: Statement is empty!")
+	}
+	return p, nil
+}
+
+// parseMembers reads the members of a document and returns the statements as they are.
+func (p *policy) parseMembers(document []byte) (statements []byte, ok bool) {
+	r := awswire.NewJSONReader(document)
 	if !r.Object() {
-		return nil, malformed
+		return nil, false
 	}
-	p.version = nil
-	var statements []byte
 	for {
 		key, ok := r.Key()
 		if !ok {
-			break
+			return statements, r.End() == nil && statements != nil
 		}
 		switch string(key) {
 		case "Version":
@@ -161,30 +170,30 @@ func parsePolicy(document string) (*policy, error) {
 		case "Statement":
 			statements = r.Raw()
 		default:
-			return nil, malformed
+			return nil, false
 		}
 	}
-	if r.End() != nil || statements == nil {
-		return nil, malformed
+}
+
+// parseStatements reads the statements: a list, or a single one without a list.
+func (p *policy) parseStatements(statements []byte) bool {
+	if statements[0] == '{' {
+		s, ok := parseStatement(statements)
+		p.statements = []statement{s}
+		return ok
 	}
-	if statements[0] == '{' { // a policy may hold one statement without a list
-		statements = append(append([]byte{'['}, statements...), ']')
-	}
-	r = awswire.NewJSONReader(statements)
+	r := awswire.NewJSONReader(statements)
 	if !r.Array() {
-		return nil, malformed
+		return false
 	}
 	for r.Elem() {
 		s, ok := parseStatement(r.Raw())
 		if !ok {
-			return nil, malformed
+			return false
 		}
 		p.statements = append(p.statements, s)
 	}
-	if len(p.statements) == 0 {
-		return nil, turnout.Errorf(turnout.CodeValidation, "Could not parse the policy: Statement is empty!")
-	}
-	return p, nil
+	return true
 }
 
 func parseStatement(raw []byte) (s statement, ok bool) {

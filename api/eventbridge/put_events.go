@@ -107,6 +107,8 @@ func (p *publication) decodeEntries(r *awswire.JSONReader) bool {
 }
 
 // noResources is what an event without resources has; nobody changes it.
+//
+//nolint:gochecknoglobals // a constant
 var noResources = []string{}
 
 func (p *publication) decodeEntry(r *awswire.JSONReader, entry *publishEntry) bool {

@@ -15,7 +15,7 @@ import (
 
 var caller = turnout.Scope{Account: "000000000000", Region: "us-east-1"}
 
-func decodePublication(t testing.TB, body string) *publication {
+func decodePublication(t *testing.T, body string) *publication {
 	t.Helper()
 	p := &publication{scope: caller, traceHeader: "Root=request"}
 	require.True(t, p.decode([]byte(body)))

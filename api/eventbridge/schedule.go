@@ -1,6 +1,7 @@
 package eventbridge
 
 import (
+	"slices"
 	"strconv"
 	"strings"
 
@@ -70,6 +71,7 @@ type cronField struct {
 	days     string   // the special forms: "month" allows ?, L and W, "week" allows ?, L and #
 }
 
+//nolint:gochecknoglobals // a constant table
 var cronFields = [6]cronField{
 	{min: 0, max: 59},
 	{min: 0, max: 23},
@@ -125,13 +127,8 @@ func (f *cronField) accepts(item, field string) bool {
 
 // has reports whether s is a number or name of the field.
 func (f *cronField) has(s string) bool {
-	for _, name := range f.names {
-		if s == name {
-			return true
-		}
-	}
 	n, ok := number(s)
-	return ok && f.min <= n && n <= f.max
+	return ok && f.min <= n && n <= f.max || slices.Contains(f.names, s)
 }
 
 // monthDay accepts L (the last day), LW (the last weekday) and 15W (the weekday nearest to the 15th).

@@ -19,7 +19,7 @@ import (
 )
 
 // call posts one awsJson request as account speaks and returns the status and body of the answer.
-func call(t testing.TB, h http.Handler, account, operation, body string) (int, string) {
+func call(t *testing.T, h http.Handler, account, operation, body string) (int, string) {
 	t.Helper()
 	r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/", strings.NewReader(body))
 	r.Header.Set("Content-Type", "application/x-amz-json-1.1")
