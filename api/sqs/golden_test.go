@@ -3,11 +3,13 @@ package sqs_test
 import (
 	"bufio"
 	"fmt"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -55,8 +57,8 @@ type golden struct {
 
 func (g *golden) run(t *testing.T, d *datadriven.TestData) string {
 	input := strings.TrimSuffix(d.Input, "\n")
-	for name, handle := range g.saved {
-		input = strings.ReplaceAll(input, "$"+name, handle)
+	for _, name := range slices.Backward(slices.Sorted(maps.Keys(g.saved))) { // $h2 before $h
+		input = strings.ReplaceAll(input, "$"+name, g.saved[name])
 	}
 	path := "/"
 	d.MaybeScanArgs(t, "path", &path)

@@ -7,6 +7,7 @@ import (
 	"encoding/binary"
 	"slices"
 	"strings"
+	"unicode"
 
 	"github.com/seed567880c8/turnout"
 	"github.com/seed567880c8/turnout/api/awswire"
@@ -137,9 +138,9 @@ func checkAttributeName(name string) error {
 	case name[0] == '.' || name[len(name)-1] == '.' || strings.Contains(name, ".."):
 		return invalidAttribute("Invalid message (user) attribute name '%s'. It can't start or end with a period, or have periods in succession.", name)
 	}
-	for _, c := range []byte(name) {
+	for _, c := range name {
 		// AWS takes letters beyond ASCII, whatever its documentation says.
-		if c < 0x80 && (c < 'a' || c > 'z') && (c < 'A' || c > 'Z') && (c < '0' || c > '9') && c != '-' && c != '_' && c != '.' {
+		if !unicode.IsLetter(c) && !unicode.IsDigit(c) && c != '-' && c != '_' && c != '.' {
 			return invalidAttribute("Invalid message (user) attribute name. " +
 				"Message (user) attributes name can only contain upper and lower score characters, digits, periods, hyphens and underscores. ")
 		}

@@ -141,9 +141,6 @@ func (a *API) listMessageMoveTasks(ctx context.Context, r *awswire.Request) (aws
 	}
 	tasks = tasks[:min(n, len(tasks))]
 	return resultFunc(func(e *awswire.Encoder) {
-		if len(tasks) == 0 {
-			return
-		}
 		e.BeginList(moveResults)
 		for i := range tasks {
 			e.BeginItem(moveResults)
