@@ -150,7 +150,7 @@ func (f *cycleFigures) more(ctx context.Context, t *target, d time.Duration) err
 		f.receive.merge(&parts[i].receive)
 	}
 	f.elapsed += time.Since(began)
-	return errors.Join(append(errs, context.Cause(ctx))...)
+	return errors.Join(errors.Join(errs...), context.Cause(ctx))
 }
 
 func timedCycle(t *target, i int, times *histogram) func(*conn) error {

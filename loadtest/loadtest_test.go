@@ -43,7 +43,7 @@ func TestHistogramBucketsCoverEveryDuration(t *testing.T) {
 	t.Parallel()
 	for _, d := range []time.Duration{-1, 0, 1, tick, 63 * tick, 64 * tick, 65 * tick, 127 * tick, 128 * tick, time.Second, 100 * time.Hour} {
 		b := bucketOf(d)
-		require.LessOrEqual(t, max(d, 0)/tick*tick, upper(b), "%v", d)
+		require.LessOrEqual(t, max(d, 0).Truncate(tick), upper(b), "%v", d)
 		if b > 0 {
 			require.Greater(t, max(d, 0), upper(b-1), "%v", d)
 		}
@@ -107,11 +107,12 @@ func TestDeleteRequestsNameEveryHandle(t *testing.T) {
 		_, err := c.do(d.request(hs))
 		require.NoError(t, err)
 		var in struct {
-			QueueUrl, ReceiptHandle string
-			Entries                 []struct{ Id, ReceiptHandle string }
+			QueueURL      string `json:"QueueUrl"`
+			ReceiptHandle string
+			Entries       []struct{ ReceiptHandle string }
 		}
 		require.NoError(t, json.NewDecoder((<-requests).Body).Decode(&in))
-		require.Equal(t, "http://q", in.QueueUrl)
+		require.Equal(t, "http://q", in.QueueURL)
 		if len(hs) == 1 {
 			require.Equal(t, "one", in.ReceiptHandle)
 		} else {

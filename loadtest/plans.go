@@ -197,5 +197,5 @@ func fill(ctx context.Context, t *target, n, size int, progress func(done int64)
 		})
 	}
 	wg.Wait()
-	return errors.Join(append(errs, context.Cause(ctx))...)
+	return errors.Join(errors.Join(errs...), context.Cause(ctx))
 }

@@ -92,9 +92,9 @@ func (p *process) signal(sig syscall.Signal) error {
 		return nil
 	case <-time.After(stopWithin):
 		_ = p.cmd.Process.Kill() // fails only if it has ended
-		<-p.ended
+		err := <-p.ended
 		p.cmd = nil
-		return fmt.Errorf("%s did not end within %s", p.name, stopWithin)
+		return fmt.Errorf("%s did not end within %s: %w", p.name, stopWithin, err)
 	}
 }
 

@@ -71,11 +71,10 @@ func steadyScenario(name, about string, p plan) scenario {
 func runSteady(ctx context.Context, l *lab, p plan, server, nothing *process) (_ *result, err error) {
 	ceiling := &target{process: nothing, settings: l.settings, nothing: true, queueURL: "http://" + nothing.host + "/000000000000/loadtest"}
 	turnout := &target{process: server, settings: l.settings}
-	for _, t := range []*target{ceiling, turnout} {
-		defer t.hangUp()
-		if err := t.connect(ctx, l.concurrency); err != nil {
-			return nil, err
-		}
+	defer ceiling.hangUp()
+	defer turnout.hangUp()
+	if err := errors.Join(ceiling.connect(ctx, l.concurrency), turnout.connect(ctx, l.concurrency)); err != nil {
+		return nil, err
 	}
 	defer func() { err = errors.Join(err, turnout.undo()) }()
 	if err := p.setUp(ctx, turnout); err != nil {
@@ -191,12 +190,14 @@ func (t *target) undo() error {
 
 // createQueue makes a queue and notes it for undo.
 func (t *target) createQueue(c *conn, name string) (queueURL string, err error) {
-	var out struct{ QueueUrl string }
+	var out struct {
+		QueueURL string `json:"QueueUrl"`
+	}
 	if err := c.call(t.host, sqsAPI(), "CreateQueue", map[string]any{"QueueName": name}, &out); err != nil {
 		return "", err
 	}
 	t.deletes = append(t.deletes, func(c *conn) error {
-		return c.call(t.host, sqsAPI(), "DeleteQueue", map[string]any{"QueueUrl": out.QueueUrl}, nil)
+		return c.call(t.host, sqsAPI(), "DeleteQueue", map[string]any{"QueueUrl": out.QueueURL}, nil)
 	})
-	return out.QueueUrl, nil
+	return out.QueueURL, nil
 }

@@ -97,16 +97,20 @@ func checkAWSCommand(t *testing.T, server *child, path string) {
 			require.NoError(t, json.Unmarshal([]byte(out), into), "%s", out)
 		}
 	}
-	var queue struct{ QueueUrl string }
+	var queue struct {
+		QueueURL string `json:"QueueUrl"`
+	}
 	aws(&queue, "sqs", "create-queue", "--queue-name", "orders")
-	require.Equal(t, server.url+"/777788889999/orders", queue.QueueUrl)
+	require.Equal(t, server.url+"/777788889999/orders", queue.QueueURL)
 	aws(nil, "events", "put-rule", "--name", "big-orders", "--event-pattern", `{"source":["shop"],"detail":{"total":[{"numeric":[">=",100]}]}}`)
 	var targets struct{ FailedEntryCount int }
 	aws(&targets, "events", "put-targets", "--rule", "big-orders", "--targets", "Id=orders,Arn=arn:aws:sqs:us-east-1:777788889999:orders")
 	require.Zero(t, targets.FailedEntryCount)
 	var put struct {
 		FailedEntryCount int
-		Entries          []struct{ EventId string }
+		Entries          []struct {
+			EventID string `json:"EventId"`
+		}
 	}
 	aws(&put, "events", "put-events", "--entries",
 		`[{"Source":"shop","DetailType":"OrderPlaced","Detail":"{\"id\":1,\"total\":99}"},{"Source":"shop","DetailType":"OrderPlaced","Detail":"{\"id\":2,\"total\":120}"}]`)
@@ -114,14 +118,14 @@ func checkAWSCommand(t *testing.T, server *child, path string) {
 	var got struct {
 		Messages []struct{ Body, ReceiptHandle string }
 	}
-	aws(&got, "sqs", "receive-message", "--queue-url", queue.QueueUrl, "--wait-time-seconds", "5", "--max-number-of-messages", "10")
+	aws(&got, "sqs", "receive-message", "--queue-url", queue.QueueURL, "--wait-time-seconds", "5", "--max-number-of-messages", "10")
 	require.Len(t, got.Messages, 1, "one of the two events matches")
 	var event struct{ ID string }
 	require.NoError(t, json.Unmarshal([]byte(got.Messages[0].Body), &event))
-	require.Equal(t, put.Entries[1].EventId, event.ID)
-	aws(nil, "sqs", "delete-message", "--queue-url", queue.QueueUrl, "--receipt-handle", got.Messages[0].ReceiptHandle)
+	require.Equal(t, put.Entries[1].EventID, event.ID)
+	aws(nil, "sqs", "delete-message", "--queue-url", queue.QueueURL, "--receipt-handle", got.Messages[0].ReceiptHandle)
 	var attributes struct{ Attributes map[string]string }
-	aws(&attributes, "sqs", "get-queue-attributes", "--queue-url", queue.QueueUrl, "--attribute-names", "All")
+	aws(&attributes, "sqs", "get-queue-attributes", "--queue-url", queue.QueueURL, "--attribute-names", "All")
 	require.Equal(t, "0", attributes.Attributes["ApproximateNumberOfMessages"])
 	require.Equal(t, "0", attributes.Attributes["ApproximateNumberOfMessagesNotVisible"])
 }

@@ -12,7 +12,7 @@ import (
 )
 
 // version is set by release builds: -ldflags "-X main.version=v1.2.3".
-var version string //nolint:gochecknoglobals // the linker can set nothing else
+var version string
 
 func main() {
 	os.Exit(cli.Main(context.Background(), os.Args[1:], cli.Process{

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os/signal"
+	"slices"
 	"strings"
 	"syscall"
 
@@ -24,8 +25,8 @@ type Process struct {
 
 // getenv returns the value of a variable, or "".
 func (p *Process) getenv(name string) string {
-	for i := len(p.Environ) - 1; i >= 0; i-- {
-		if v, ok := strings.CutPrefix(p.Environ[i], name+"="); ok {
+	for _, pair := range slices.Backward(p.Environ) {
+		if v, ok := strings.CutPrefix(pair, name+"="); ok {
 			return v
 		}
 	}
@@ -52,7 +53,7 @@ var errReported = errors.New("failure reported")
 // returns the exit code. SIGINT and SIGTERM ask a running command to stop; a
 // second one ends the process at once.
 func Main(ctx context.Context, args []string, p Process) int {
-	root := newRoot(&p)
+	root := newRoot(&p) //nolint:contextcheck // cobra hands ctx to the command that it runs
 	root.SetArgs(args)
 	cmd, err := root.ExecuteContextC(ctx)
 	if err == nil {

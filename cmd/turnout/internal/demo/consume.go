@@ -12,7 +12,7 @@ import (
 )
 
 // consume receives from one queue until every delivery of the whole run is in,
-// or ctx ends.
+// or ctx ends. What fails because ctx has ended is of no interest to the caller.
 func (r *run) consume(ctx context.Context, t *tally) error {
 	for {
 		select {
@@ -28,9 +28,6 @@ func (r *run) consume(ctx context.Context, t *tally) error {
 			WaitTimeSeconds:             1, // short, so that the end of the run is soon noticed
 			MessageSystemAttributeNames: []types.MessageSystemAttributeName{types.MessageSystemAttributeNameAll},
 		})
-		if ctx.Err() != nil {
-			return nil
-		}
 		if err != nil {
 			return fmt.Errorf("receive from %s: %w", t.queue.name, err)
 		}

@@ -129,8 +129,12 @@ func (rep *Report) Print(p *terminal.Printer) {
 		})
 	}
 	queues := terminal.Table{Columns: []terminal.Column{
-		{Title: "queue"}, {Title: "delivered", Right: true}, {Title: "expected", Right: true}, {Title: ""},
-		{Title: "p50 ms", Right: true}, {Title: "p99 ms", Right: true},
+		{Title: "queue"},
+		{Title: "delivered", Right: true},
+		{Title: "expected", Right: true},
+		{Title: ""},
+		{Title: "p50 ms", Right: true},
+		{Title: "p99 ms", Right: true},
 	}}
 	for _, q := range rep.Queues {
 		queues.Rows = append(queues.Rows, []terminal.Cell{

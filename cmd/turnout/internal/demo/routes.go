@@ -56,7 +56,9 @@ func queues() []*queue {
 	}
 }
 
-func rules() []*rule {
+func rules() []*rule { return append(roomRules(), githubRules()...) }
+
+func roomRules() []*rule {
 	return []*rule{
 		{
 			name: "everything", operators: "exists", queue: auditQueue,
@@ -93,6 +95,11 @@ func rules() []*rule {
 				return e.reading != nil && e.reading.CO2 > 1500 && e.reading.CO2 <= 2050 && !e.reading.Occupied
 			},
 		},
+	}
+}
+
+func githubRules() []*rule {
+	return []*rule{
 		{
 			name: "organizations", operators: "suffix, exists", queue: githubQueue, named: true,
 			pattern: `{"source": [{"suffix": ".com"}], "detail": {"organization": {"login": [{"exists": true}]}}}`,

@@ -125,7 +125,7 @@ def fifo():
         delete(url, got)
     assert order == {"a": ["0", "2", "4"], "b": ["1", "3", "5"]}, order
     assert first["SequenceNumber"] and len(set(numbers)) == 6
-    expect_error("MissingParameter", sqs.send_message, QueueUrl=url, MessageBody="x")
+    expect_error("MissingParameter", sqs.send_message, QueueUrl=url, MessageBody="x", MessageDeduplicationId="y")
 
 
 def dead_letters():
