@@ -7,11 +7,12 @@ type expectation struct {
 	total   int            // deliveries in all
 	queue   map[string]int // deliveries a queue
 	rule    map[string]int // matches a rule
+	event   []int          // deliveries an event
 }
 
 // expect computes what must happen, with the rules' Go predicates alone.
 func expect(events []*event, qs []*queue, rs []*rule) *expectation {
-	x := &expectation{byQueue: map[string]map[string][]bool{}, queue: map[string]int{}, rule: map[string]int{}}
+	x := &expectation{byQueue: map[string]map[string][]bool{}, queue: map[string]int{}, rule: map[string]int{}, event: make([]int, len(events))}
 	byName := make(map[string]*queue, len(qs))
 	for _, q := range qs {
 		byName[q.name] = q
@@ -40,6 +41,7 @@ func (x *expectation) add(queue, rule string, n, events int) {
 	}
 	x.byQueue[queue][rule][n] = true
 	x.queue[queue]++
+	x.event[n]++
 	x.total++
 }
 

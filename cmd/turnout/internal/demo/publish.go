@@ -68,6 +68,13 @@ func (r *run) publishBatch(ctx context.Context, batch []*event) error {
 			entries[i].Time = aws.Time(e.time)
 		}
 	}
+	deliveries := 0
+	for _, e := range batch {
+		deliveries += r.expected.event[e.n]
+	}
+	if err := r.gate.enter(ctx, deliveries); err != nil {
+		return err
+	}
 	now := int64(time.Since(r.began))
 	for _, e := range batch {
 		r.publishedAt[e.n].Store(now)

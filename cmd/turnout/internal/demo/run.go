@@ -37,8 +37,9 @@ type run struct {
 	began       time.Time
 	publishedAt []atomic.Int64 // by event number: when its request began, nanoseconds after began
 	published   atomic.Int64
-	settled     atomic.Int64  // deliveries received and deleted
-	lastSettled atomic.Int64  // when, nanoseconds after began
+	settled     atomic.Int64 // deliveries received and deleted
+	lastSettled atomic.Int64 // when, nanoseconds after began
+	gate        *gate
 	complete    chan struct{} // closed when every expected delivery has been made
 }
 
@@ -57,6 +58,7 @@ func Run(ctx context.Context, cfg Config) (*Report, error) {
 		events:      events,
 		expected:    expect(events, qs, rs),
 		publishedAt: make([]atomic.Int64, len(events)),
+		gate:        newGate(),
 		complete:    make(chan struct{}),
 	}
 	addresses, err := setUp(ctx, cfg.Clients, qs, rs)
@@ -168,6 +170,7 @@ func (r *run) watch(ctx context.Context, cancel context.CancelCauseFunc, progres
 // delivered counts n more deliveries.
 func (r *run) delivered(n int) {
 	r.lastSettled.Store(int64(time.Since(r.began)))
+	r.gate.leave(n)
 	total := int64(r.expected.total)
 	if now := r.settled.Add(int64(n)); now >= total && now-int64(n) < total {
 		close(r.complete)
