@@ -33,11 +33,7 @@ func (e *SyntaxError) Error() string { return fmt.Sprintf("%s at offset %d", e.R
 // The cost is linear in len(data) whatever it holds: there is no recursion, nesting costs one small frame per level up
 // to the limit, and keys of large objects are compared through a hash with a random seed.
 func Scan(data []byte, limits Limits) error {
-	var (
-		frames [16]frame
-		keys   [48]key
-	)
-	s := scanner{b: data, limits: limits, frames: frames[:0], keys: keys[:0]}
+	s := scanner{b: data, limits: limits}
 	if err := s.run(); err != nil {
 		return err
 	}
@@ -46,7 +42,7 @@ func Scan(data []byte, limits Limits) error {
 
 // A frame is one open array or object.
 type frame struct {
-	keys   int32 // where this object's keys begin in scanner.keys; -1 for an array
+	keys   int32 // how many keys of objects around it are open: where its own begin; -1 for an array
 	serial int32 // distinguishes the objects in the hash table
 	hashed bool  // whether this object's keys are in the hash table
 }
@@ -70,18 +66,63 @@ const (
 )
 
 // linearKeys is the number of keys up to which comparing each with each is cheaper than hashing them.
-const linearKeys = 8
+const linearKeys = 24
 
+// scanner is one scan. What small texts need lies in the scanner itself, which is on the stack; the slices beside it
+// take over when that is too little.
 type scanner struct {
-	b       []byte
-	i       int
-	limits  Limits
-	frames  []frame
-	keys    []key  // of all open objects, innermost last
-	decoded []byte // the decoded names of keys with escapes
-	total   int    // keys seen
-	serial  int32
-	table   keyTable
+	b      []byte
+	i      int
+	limits Limits
+
+	depth     int // open arrays and objects
+	shallow   [16]frame
+	deep      []frame // the frames behind those of shallow
+	openKeys  int     // keys of all open objects, innermost last
+	fewKeys   [48]key
+	manyKeys  []key  // all of them, instead of fewKeys, if not nil
+	decoded   []byte // the decoded names of keys with escapes
+	totalKeys int
+	serial    int32
+	table     keyTable
+}
+
+// top returns the innermost frame.
+func (s *scanner) top() *frame {
+	if s.depth <= len(s.shallow) {
+		return &s.shallow[s.depth-1]
+	}
+	return &s.deep[s.depth-1-len(s.shallow)]
+}
+
+func (s *scanner) push(f frame) {
+	if s.depth < len(s.shallow) {
+		s.shallow[s.depth] = f
+	} else {
+		s.deep = append(s.deep[:s.depth-len(s.shallow)], f)
+	}
+	s.depth++
+}
+
+// siblings returns the keys of the innermost object.
+func (s *scanner) siblings(f *frame) []key {
+	if s.manyKeys != nil {
+		return s.manyKeys[f.keys:s.openKeys]
+	}
+	return s.fewKeys[f.keys:s.openKeys]
+}
+
+func (s *scanner) pushKey(k key) {
+	switch {
+	case s.manyKeys != nil:
+		s.manyKeys = append(s.manyKeys[:s.openKeys], k)
+	case s.openKeys < len(s.fewKeys):
+		s.fewKeys[s.openKeys] = k
+	default:
+		s.manyKeys = append(make([]key, 0, 4*len(s.fewKeys)), s.fewKeys[:]...)
+		s.manyKeys = append(s.manyKeys, k)
+	}
+	s.openKeys++
 }
 
 func (s *scanner) run() *SyntaxError {
@@ -118,7 +159,7 @@ func (s *scanner) value(orEnd bool) (wanted, *SyntaxError) {
 	case c == '"':
 		_, err = s.str()
 	case c == '{':
-		return wantFirstKey, s.open(int32(len(s.keys)))
+		return wantFirstKey, s.open(int32(s.openKeys))
 	case c == '[':
 		return wantElement, s.open(-1)
 	case c == ']' && orEnd:
@@ -138,36 +179,35 @@ func (s *scanner) value(orEnd bool) (wanted, *SyntaxError) {
 }
 
 func (s *scanner) open(keys int32) *SyntaxError {
-	if len(s.frames) >= s.limits.Depth {
+	if s.depth >= s.limits.Depth {
 		return s.fail(fmt.Sprintf("nesting deeper than %d levels", s.limits.Depth))
 	}
 	s.serial++
-	s.frames = append(s.frames, frame{keys: keys, serial: s.serial})
+	s.push(frame{keys: keys, serial: s.serial})
 	s.i++
 	return nil
 }
 
 // closed takes the closing bracket at s.i.
 func (s *scanner) closed() (wanted, *SyntaxError) {
-	f := s.frames[len(s.frames)-1]
-	s.frames = s.frames[:len(s.frames)-1]
-	if f.keys >= 0 {
-		s.keys = s.keys[:f.keys]
+	if keys := s.top().keys; keys >= 0 {
+		s.openKeys = int(keys)
 	}
+	s.depth--
 	s.i++
 	return s.after(), nil
 }
 
 // after is what may follow a complete value.
 func (s *scanner) after() wanted {
-	if len(s.frames) == 0 {
+	if s.depth == 0 {
 		return wantNothing
 	}
 	return wantSeparator
 }
 
 func (s *scanner) separator() (wanted, *SyntaxError) {
-	object := s.frames[len(s.frames)-1].keys >= 0
+	object := s.top().keys >= 0
 	switch c := s.b[s.i]; {
 	case c == ',' && object:
 		s.i++
@@ -213,7 +253,7 @@ func (s *scanner) member(orEnd bool) (wanted, *SyntaxError) {
 
 // noteKey remembers the key b[start:end] of the innermost object and refuses one seen before.
 func (s *scanner) noteKey(start, end int, escaped bool) *SyntaxError {
-	if s.total++; s.total > s.limits.Keys {
+	if s.totalKeys++; s.totalKeys > s.limits.Keys {
 		return &SyntaxError{fmt.Sprintf("more than %d keys", s.limits.Keys), start - 1}
 	}
 	k := key{start: int32(start), end: int32(end)}
@@ -222,16 +262,15 @@ func (s *scanner) noteKey(start, end int, escaped bool) *SyntaxError {
 		s.decoded, _ = AppendUnescaped(s.decoded, s.b[start:end])
 		k = key{start: int32(from), end: int32(len(s.decoded)), decoded: true}
 	}
-	f := &s.frames[len(s.frames)-1]
-	if s.seen(f, k) {
+	if s.seen(s.top(), k) {
 		return &SyntaxError{fmt.Sprintf("duplicate key %q", shortened(s.name(k))), start - 1}
 	}
-	s.keys = append(s.keys, k)
+	s.pushKey(k)
 	return nil
 }
 
 func (s *scanner) seen(f *frame, k key) bool {
-	siblings := s.keys[f.keys:]
+	siblings := s.siblings(f)
 	if len(siblings) < linearKeys {
 		name := s.name(k)
 		for _, other := range siblings {
