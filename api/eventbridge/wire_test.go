@@ -3,104 +3,131 @@ package eventbridge_test
 import (
 	"encoding/json"
 	"fmt"
-	"maps"
 	"net/http"
 	"net/http/httptest"
+	"path/filepath"
 	"regexp"
-	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
 
 	"github.com/cockroachdb/datadriven"
 	"github.com/stretchr/testify/require"
 
-	"github.com/seed567880c8/turnout/api/awswire"
 	"github.com/seed567880c8/turnout/api/eventbridge"
+	"github.com/seed567880c8/turnout/broker"
 )
 
 // call posts one awsJson request as account speaks and returns the status and body of the answer.
-func call(t *testing.T, h http.Handler, account, operation, body string) (int, string) {
+func call(t *testing.T, h http.Handler, account, target, body string) (int, string) {
 	t.Helper()
 	r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/", strings.NewReader(body))
 	r.Header.Set("Content-Type", "application/x-amz-json-1.1")
-	r.Header.Set("X-Amz-Target", "AWSEvents."+operation)
+	r.Header.Set("X-Amz-Target", target)
 	r.Header.Set("Authorization", "AWS4-HMAC-SHA256 Credential="+account+"/20250101/us-east-1/events/aws4_request, SignedHeaders=host, Signature=0")
 	w := httptest.NewRecorder()
 	h.ServeHTTP(w, r)
-	require.Equal(t, "application/x-amz-json-1.1", w.Header().Get("Content-Type"))
 	require.NotEmpty(t, w.Header().Get("X-Amzn-Requestid"))
 	return w.Code, w.Body.String()
 }
 
-func handler(b eventbridge.Broker, cfg eventbridge.Config) http.Handler {
-	return awswire.New(awswire.Config{Services: []*awswire.Service{eventbridge.New(b, cfg)}})
-}
-
-var scrubbed = []struct {
-	pattern *regexp.Regexp
-	with    string
-}{
-	{regexp.MustCompile(`"EventId":"[0-9a-f-]{36}"`), `"EventId":"<uuid>"`},
-	{regexp.MustCompile(`"(CreationTime|LastModifiedTime)":[0-9.]+`), `"$1":<time>`},
-}
-
-// TestWire runs the dialogues of testdata/wire. The command names the
-// operation; its input is the request, or empty for {}; "account=" speaks for
-// another account; "repeat=N" takes the request's "%d" N times from 1 on.
+// TestWire runs the dialogues of testdata/wire, each with a server of its own
+// in virtual time. A command is an operation of EventBridge; its input is the
+// request, or empty for {}. account= speaks for another account, and repeat=N
+// sends the request N times with 1, 2, … for %d and shows the last answer.
+//
+//	queues NAME …          creates queues
+//	receive queue=NAME     shows the messages of a queue, oldest first, and deletes them
 func TestWire(t *testing.T) {
 	t.Parallel()
-	datadriven.Walk(t, "testdata/wire", func(t *testing.T, path string) {
-		h := handler(newFakeBroker(), eventbridge.Config{EntriesBytesMax: 2000})
-		datadriven.RunTest(t, path, func(t *testing.T, d *datadriven.TestData) string {
-			account, times := "000000000000", 1
-			d.MaybeScanArgs(t, "account", &account)
-			d.MaybeScanArgs(t, "repeat", &times)
-			body := d.Input
-			if body == "" {
-				body = "{}"
-			}
-			status, answer := 0, ""
-			for i := range times {
-				status, answer = call(t, h, account, d.Cmd, strings.ReplaceAll(body, "%d", fmt.Sprint(i+1)))
-			}
-			for _, s := range scrubbed {
-				answer = s.pattern.ReplaceAllString(answer, s.with)
-			}
-			return fmt.Sprintf("%d %s\n", status, answer)
+	files, err := filepath.Glob("testdata/wire/*")
+	require.NoError(t, err)
+	require.NotEmpty(t, files)
+	for _, file := range files {
+		t.Run(filepath.Base(file), func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				w := &wire{handler: serve(t, eventbridge.Config{EntriesBytesMax: 2000}, broker.Config{TargetsMax: 10})}
+				datadriven.RunTest(t, file, w.run)
+			})
 		})
-	})
+	}
 }
 
-// FuzzOperations sends any body to any operation: the answer is well-formed,
-// and what is wrong is the caller's fault, not an internal one.
-func FuzzOperations(f *testing.F) {
-	names := slices.Sorted(maps.Keys(eventbridge.New(nil, eventbridge.Config{}).Operations))
-	requests := map[string]string{
-		"CreateEventBus":      `{"Name":"b","Tags":[{"Key":"k","Value":"v"}],"LogConfig":{"Level":"INFO"}}`,
-		"ListEventBuses":      `{"NamePrefix":"d","Limit":1,"NextToken":"AWE="}`,
-		"PutPermission":       `{"Policy":"{\"Statement\":[{}]}"}`,
-		"PutRule":             `{"Name":"r","ScheduleExpression":"rate(5 minutes)","EventPattern":"{}"}`,
-		"TagResource":         `{"ResourceARN":"arn:aws:events:us-east-1:000000000000:event-bus/default","Tags":[{"Key":"k","Value":"v"}]}`,
-		"UntagResource":       `{"ResourceARN":"arn:aws:events:us-east-1:000000000000:rule/b/r","TagKeys":["k"]}`,
-		"PutTargets":          `{"Rule":"r","Targets":[{"Id":"a","Arn":"arn:aws:sqs:us-east-1:0:q","InputTransformer":{"InputPathsMap":{"a":"$.b"},"InputTemplate":"<a>"},"RetryPolicy":{"MaximumRetryAttempts":1},"HttpParameters":{"HeaderParameters":{"a":"b"}}}]}`,
-		"RemoveTargets":       `{"Rule":"r","Ids":["a"]}`,
-		"TestEventPattern":    `{"EventPattern":"{}","Event":"{}"}`,
-		"PutEvents":           `{"Entries":[{"Source":"s","DetailType":"t","Detail":"{}"}]}`,
-		"ListTargetsByRule":   `{"Rule":"r","Limit":1}`,
-		"DescribeEventBus":    `{"Name":"arn:aws:events:us-east-1:000000000000:event-bus/x"}`,
-		"StartReplay":         `{}`,
-		"ListTagsForResource": `{"ResourceARN":"arn:aws:events:us-east-1:000000000000:rule/r"}`,
+type wire struct {
+	handler http.Handler
+}
+
+var eventID = regexp.MustCompile(`[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}`)
+
+func (w *wire) run(t *testing.T, d *datadriven.TestData) string {
+	account, times := "000000000000", 1
+	d.MaybeScanArgs(t, "account", &account)
+	d.MaybeScanArgs(t, "repeat", &times)
+	switch d.Cmd {
+	case "queues":
+		for _, arg := range d.CmdArgs {
+			body := fmt.Sprintf(`{"QueueName":%q}`, arg.Key)
+			if strings.HasSuffix(arg.Key, ".fifo") {
+				body = fmt.Sprintf(`{"QueueName":%q,"Attributes":{"FifoQueue":"true"}}`, arg.Key)
+			}
+			status, answer := call(t, w.handler, account, "AmazonSQS.CreateQueue", body)
+			require.Equal(t, http.StatusOK, status, answer)
+		}
+		return ""
+	case "receive":
+		return w.receive(t, d)
 	}
-	for i, name := range names {
-		if body, ok := requests[name]; ok {
-			f.Add(byte(i), body)
+	body := d.Input
+	if body == "" {
+		body = "{}"
+	}
+	status, answer := 0, ""
+	for i := range times {
+		status, answer = call(t, w.handler, account, "AWSEvents."+d.Cmd, strings.ReplaceAll(body, "%d", fmt.Sprint(i+1)))
+	}
+	return fmt.Sprintf("%d %s\n", status, eventID.ReplaceAllString(answer, "<uuid>"))
+}
+
+// receive shows the messages of a queue: the body, and what of group, trace
+// header and attributes it has.
+func (w *wire) receive(t *testing.T, d *datadriven.TestData) string {
+	var queue string
+	d.ScanArgs(t, "queue", &queue)
+	var b strings.Builder
+	for {
+		_, answer := call(t, w.handler, "000000000000", "AmazonSQS.ReceiveMessage",
+			fmt.Sprintf(`{"QueueUrl":%q,"MaxNumberOfMessages":10,"MessageSystemAttributeNames":["All"],"MessageAttributeNames":["All"]}`, queue))
+		var got struct {
+			Messages []struct {
+				Body              string
+				ReceiptHandle     string
+				Attributes        map[string]string
+				MessageAttributes map[string]struct{ StringValue string }
+			}
+		}
+		require.NoError(t, json.Unmarshal([]byte(answer), &got), answer)
+		if len(got.Messages) == 0 {
+			break
+		}
+		for _, m := range got.Messages {
+			b.WriteString(m.Body)
+			for _, name := range []string{"MessageGroupId", "AWSTraceHeader"} {
+				if v := m.Attributes[name]; v != "" {
+					fmt.Fprintf(&b, " %s=%s", name, v)
+				}
+			}
+			for _, name := range []string{"RULE_ARN", "TARGET_ARN", "ERROR_CODE", "ERROR_MESSAGE"} {
+				if v, ok := m.MessageAttributes[name]; ok {
+					fmt.Fprintf(&b, " %s=%s", name, v.StringValue)
+				}
+			}
+			b.WriteByte('\n')
+			call(t, w.handler, "000000000000", "AmazonSQS.DeleteMessage", fmt.Sprintf(`{"QueueUrl":%q,"ReceiptHandle":%q}`, queue, m.ReceiptHandle))
 		}
 	}
-	f.Fuzz(func(t *testing.T, operation byte, body string) {
-		h := handler(newFakeBroker(), eventbridge.Config{})
-		call(t, h, "000000000000", "PutRule", `{"Name":"r","EventPattern":"{}"}`)
-		status, answer := call(t, h, "000000000000", names[int(operation)%len(names)], body)
-		require.Contains(t, []int{http.StatusOK, http.StatusBadRequest}, status, answer)
-		require.True(t, json.Valid([]byte(answer)), answer)
-	})
+	if b.Len() == 0 {
+		return "no messages\n"
+	}
+	return eventID.ReplaceAllString(b.String(), "<uuid>")
 }
