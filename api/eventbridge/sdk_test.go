@@ -128,8 +128,9 @@ func TestSDK(t *testing.T) {
 		got, err := c.sqs.ReceiveMessage(ctx, &awssqs.ReceiveMessageInput{QueueUrl: &url})
 		require.NoError(t, err)
 		require.Len(t, got.Messages, 1)
-		require.Equal(t, fmt.Sprintf(`{"version":"0","id":%q,"detail-type":"t","source":"app","account":"123456789012",`+
-			`"time":"2023-11-14T22:13:20Z","region":"eu-west-1","resources":["x"],"detail":{"n":1}}`, *published.Entries[0].EventId), *got.Messages[0].Body)
+		event := fmt.Sprintf(`{"version":"0","id":%q,"detail-type":"t","source":"app","account":"123456789012",`+
+			`"time":"2023-11-14T22:13:20Z","region":"eu-west-1","resources":["x"],"detail":{"n":1}}`, *published.Entries[0].EventId)
+		require.Equal(t, event, *got.Messages[0].Body, "AWS's keys in AWS's order, compact")
 
 		c.tagsAndPermissions(ctx, t, *created.EventBusArn)
 
