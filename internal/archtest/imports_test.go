@@ -61,6 +61,7 @@ var owners = map[string]string{
 	"github.com/schollz/progressbar/v3":   "cmd/turnout/internal/terminal",
 	"github.com/spf13/cobra":              "cmd/turnout/internal/cli",
 	"github.com/spf13/pflag":              "internal/config",
+	"github.com/tidwall/gjson":            "rules/...",
 	"go.yaml.in/yaml/v3":                  "internal/config",
 	"golang.org/x/term":                   "cmd/turnout/internal/terminal",
 }
@@ -183,7 +184,7 @@ func TestEveryModuleHasOneOwner(t *testing.T) {
 			checkOwner(t, p.name(), path, forTests, used)
 		}
 		for _, path := range slices.Concat(p.TestImports, p.XTestImports) {
-			checkOwner(t, p.name(), path, true, nil)
+			checkOwner(t, p.name(), path, true, used)
 		}
 	}
 	for dep := range owners {
@@ -201,9 +202,7 @@ func checkOwner(t *testing.T, pkg, path string, test bool, used map[string]bool)
 	}
 	for dep, owner := range owners {
 		if within(dep, path) && matches(owner, pkg) {
-			if used != nil {
-				used[dep] = true
-			}
+			used[dep] = true
 			return
 		}
 	}
