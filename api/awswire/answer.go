@@ -1,6 +1,7 @@
 package awswire
 
 import (
+	"errors"
 	"log/slog"
 	"net/http"
 	"strconv"
@@ -78,7 +79,7 @@ func (x *exchange) answerError(err error) {
 	x.call.ErrorCode = w.Shape
 	e := x.encoder()
 	switch {
-	case err == error(errNoAction):
+	case errors.Is(err, errNoAction):
 		e.format = XML // AWS ignores Accept here
 		e.buf = append(e.buf, "<UnknownOperationException/>\n"...)
 	case e.format == JSON:

@@ -153,6 +153,9 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 func (x *exchange) serve() (Result, error) {
 	x.req.Protocol = x.protocol()
+	if x.req.Protocol == ProtocolJSON {
+		x.findService()
+	}
 	body, err := x.read()
 	if err != nil {
 		return nil, err
@@ -179,6 +182,9 @@ func (x *exchange) read() (body []byte, err error) {
 	}
 	if x.cred, err = ParseCredential(x.r.Header, x.r.URL.RawQuery); err != nil {
 		return nil, err
+	}
+	if x.req.Protocol == ProtocolQuery {
+		x.svc = x.h.queryService("", "", x.cred.Service) // until the parameters say more
 	}
 	if x.sent, err = readBody(x.r, x.h.cfg.BodyBytesMax); err != nil {
 		return nil, err
@@ -231,24 +237,34 @@ func (x *exchange) protocol() Protocol {
 	return ProtocolQuery
 }
 
+// findService finds the service that X-Amz-Target names. It is done first, so
+// that whatever goes wrong afterwards is answered in that service's words.
+func (x *exchange) findService() {
+	prefix, operation, _ := cutLast(headerValue(x.r.Header, "X-Amz-Target"), '.')
+	x.svc = x.h.byTarget[prefix]
+	x.req.Operation = operation
+}
+
+// cutLast cuts s at the last sep; without one all of s is after.
+func cutLast(s string, sep byte) (before, after string, found bool) {
+	if i := strings.LastIndexByte(s, sep); i >= 0 {
+		return s[:i], s[i+1:], true
+	}
+	return "", s, false
+}
+
 // routeJSON finds the operation that X-Amz-Target names.
 func (x *exchange) routeJSON(body []byte) error {
-	target := headerValue(x.r.Header, "X-Amz-Target")
-	prefix, operation := "", target
-	if dot := strings.LastIndexByte(target, '.'); dot >= 0 {
-		prefix, operation = target[:dot], target[dot+1:]
-	}
-	x.svc = x.h.byTarget[prefix]
 	if x.svc == nil {
-		return &WireError{
-			Shape: "UnknownOperationException", Status: http.StatusNotFound,
-			Message: "The X-Amz-Target header " + quoted(target) + " names no service of this endpoint.",
+		e := &WireError{Shape: "UnknownOperationException", Status: http.StatusNotFound, Message: "The X-Amz-Target header is missing."}
+		if target := headerValue(x.r.Header, "X-Amz-Target"); target != "" {
+			e.Message = "The X-Amz-Target header " + quoted(target) + " names no service of this endpoint."
 		}
+		return e
 	}
-	x.req.Operation = operation
-	x.op = x.svc.Operations[operation]
+	x.op = x.svc.Operations[x.req.Operation]
 	if x.op == nil {
-		return turnout.Errorf(turnout.CodeInvalidAction, "The operation %s is not valid for this endpoint.", quoted(operation))
+		return turnout.Errorf(turnout.CodeInvalidAction, "The operation %s is not valid for this endpoint.", quoted(x.req.Operation))
 	}
 	if t := mediaType(headerValue(x.r.Header, "Content-Type")); t != "" && !isJSONType(t) {
 		return &WireError{
@@ -281,7 +297,6 @@ func (x *exchange) routeQuery(body []byte) error {
 	}
 	form, err := ParseForm(string(body), x.r.URL.RawQuery)
 	if err != nil {
-		x.svc = x.h.queryService("", "", x.cred.Service)
 		return err
 	}
 	action, _ := form.Get("Action")
