@@ -90,9 +90,14 @@ func client(t *testing.T, server *child, env []string, path string, args ...stri
 // checkAWSCommand does what the README shows.
 func checkAWSCommand(t *testing.T, server *child, path string) {
 	t.Helper()
+	global := []string{"--output", "json"}
+	if version := client(t, server, nil, path, "--version"); strings.HasPrefix(version, "aws-cli/1.") {
+		// It knows SQS endpoints of its own, which win over AWS_ENDPOINT_URL.
+		global = append(global, "--endpoint-url", server.url)
+	}
 	aws := func(into any, args ...string) {
 		t.Helper()
-		out := client(t, server, []string{"AWS_ACCESS_KEY_ID=777788889999", "AWS_SECRET_ACCESS_KEY=x"}, path, append([]string{"--output", "json"}, args...)...)
+		out := client(t, server, []string{"AWS_ACCESS_KEY_ID=777788889999", "AWS_SECRET_ACCESS_KEY=x"}, path, append(global, args...)...)
 		if into != nil {
 			require.NoError(t, json.Unmarshal([]byte(out), into), "%s", out)
 		}

@@ -110,13 +110,15 @@ func (f *demoFlags) against(ctx context.Context, p *Process, url string) error {
 func printTries(p *terminal.Printer, endpoint string) {
 	queue, _ := url.JoinPath(endpoint, "000000000000", "alerts") // the server's own URL parses
 	p.Printf("\nThe server is still up, until Ctrl-C. In another shell:\n\n")
-	p.Printf("  export AWS_ENDPOINT_URL=%s AWS_ACCESS_KEY_ID=demo AWS_SECRET_ACCESS_KEY=demo AWS_DEFAULT_REGION=us-east-1\n\n", endpoint)
+	p.Printf("  export AWS_ACCESS_KEY_ID=demo AWS_SECRET_ACCESS_KEY=demo AWS_DEFAULT_REGION=us-east-1\n\n")
 	for _, c := range []string{
-		"aws events list-rules --event-bus-name demo",
-		fmt.Sprintf("aws events put-events --entries '%s'", `[{"EventBusName":"demo","Source":"rooms","DetailType":"reading","Detail":"{\"device\":\"lab-9\",\"co2\":1200}","Resources":["try"]}]`),
-		fmt.Sprintf("aws sqs receive-message --wait-time-seconds 5 --queue-url %s", queue),
+		"events list-rules --event-bus-name demo",
+		fmt.Sprintf("events put-events --entries '%s'", `[{"EventBusName":"demo","Source":"rooms","DetailType":"reading","Detail":"{\"device\":\"lab-9\",\"co2\":1200}","Resources":["try"]}]`),
+		fmt.Sprintf("sqs receive-message --wait-time-seconds 5 --queue-url %s", queue),
 	} {
-		p.Printf("  %s\n", p.Bold(c))
+		// With the option rather than the variable AWS_ENDPOINT_URL, which
+		// version 1 of the aws command does not heed for sqs.
+		p.Printf("  %s\n", p.Bold("aws --endpoint-url "+endpoint+" "+c))
 	}
 	p.Printf("\n")
 }
