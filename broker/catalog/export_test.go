@@ -1,0 +1,7 @@
+package catalog
+
+// For the fuzzer of keys.
+var (
+	SplitKey  = splitKey
+	AppendKey = appendKey
+)
