@@ -1,0 +1,118 @@
+package broker
+
+import (
+	"encoding/hex"
+	"time"
+	"unicode/utf8"
+
+	"github.com/seed567880c8/turnout"
+)
+
+// idBytes is the length of an event id: a UUID as text.
+const idBytes = 36
+
+// appendID appends the UUID of version 4 that 16 random bytes make.
+func appendID(dst []byte, random *[16]byte) []byte {
+	u := *random
+	u[6] = u[6]&0x0f | 0x40 // version 4
+	u[8] = u[8]&0x3f | 0x80 // variant of RFC 9562
+	for i, end := range [...]int{4, 6, 8, 10, 16} {
+		if i > 0 {
+			dst = append(dst, '-')
+		}
+		start := [...]int{0, 4, 6, 8, 10}[i]
+		dst = hex.AppendEncode(dst, u[start:end])
+	}
+	return dst
+}
+
+// idAt is where an event's id begins in its text.
+const idAt = len(`{"version":"0","id":"`)
+
+// appendEvent appends the event as rules and targets see it: AWS's keys in
+// AWS's order, compact. detail has been scanned. The text differs between copies
+// of an event only in the id.
+// https://docs.aws.amazon.com/eventbridge/latest/ref/overiew-event-structure.html
+func appendEvent(dst []byte, id string, at time.Time, e *turnout.EventEntry) []byte {
+	dst = append(dst, `{"version":"0","id":"`...)
+	dst = append(dst, id...)
+	dst = append(dst, `","detail-type":`...)
+	dst = appendQuoted(dst, e.DetailType)
+	dst = append(dst, `,"source":`...)
+	dst = appendQuoted(dst, e.Source)
+	dst = append(dst, `,"account":`...)
+	dst = appendQuoted(dst, e.Bus.Account)
+	dst = append(dst, `,"time":"`...)
+	dst = at.UTC().AppendFormat(dst, "2006-01-02T15:04:05Z")
+	dst = append(dst, `","region":`...)
+	dst = appendQuoted(dst, e.Bus.Region)
+	dst = append(dst, `,"resources":[`...)
+	for i, r := range e.Resources {
+		if i > 0 {
+			dst = append(dst, ',')
+		}
+		dst = appendQuoted(dst, r)
+	}
+	dst = append(dst, `],"detail":`...)
+	dst = appendCompact(dst, e.Detail)
+	return append(dst, '}')
+}
+
+// appendQuoted appends s as a JSON string. What is not UTF-8 becomes U+FFFD.
+func appendQuoted(dst []byte, s string) []byte {
+	dst = append(dst, '"')
+	from := 0
+	for i := 0; i < len(s); {
+		c := s[i]
+		if c >= ' ' && c != '"' && c != '\\' && c < utf8.RuneSelf {
+			i++
+			continue
+		}
+		if c >= utf8.RuneSelf {
+			r, size := utf8.DecodeRuneInString(s[i:])
+			if r == utf8.RuneError && size == 1 {
+				dst = append(append(dst, s[from:i]...), "\uFFFD"...)
+				from = i + 1
+			}
+			i += size
+			continue
+		}
+		dst = append(dst, s[from:i]...)
+		dst = appendEscape(dst, c)
+		i++
+		from = i
+	}
+	return append(append(dst, s[from:]...), '"')
+}
+
+func appendEscape(dst []byte, c byte) []byte {
+	const digits = "0123456789abcdef"
+	switch c {
+	case '"', '\\':
+		return append(dst, '\\', c)
+	case '\n':
+		return append(dst, `\n`...)
+	case '\r':
+		return append(dst, `\r`...)
+	case '\t':
+		return append(dst, `\t`...)
+	}
+	return append(dst, '\\', 'u', '0', '0', digits[c>>4], digits[c&0xf])
+}
+
+// appendCompact appends JSON without the white space between its tokens.
+func appendCompact(dst, src []byte) []byte {
+	from, inString := 0, false
+	for i := 0; i < len(src); i++ {
+		switch c := src[i]; {
+		case c == '"':
+			inString = !inString
+		case inString && c == '\\':
+			i++
+		case !inString && (c == ' ' || c == '\n' || c == '\r' || c == '\t'):
+			dst = append(dst, src[from:i]...)
+			from = i + 1
+		}
+	}
+	return append(dst, src[from:]...)
+}
