@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -96,15 +97,11 @@ const loadBus = "loadtest"
 
 // putEventsPlan publishes through rules to so many queues; 0 is -fan-out.
 func putEventsPlan(queues int) plan {
+	deliveries := func(s settings) int { return cmp.Or(queues, s.fanOut) }
 	return plan{
-		messages: 10,
-		setUp: func(ctx context.Context, t *target) error {
-			n := queues
-			if n == 0 {
-				n = t.fanOut
-			}
-			return t.route(ctx, n)
-		},
+		messages:   10,
+		deliveries: deliveries,
+		setUp:      func(ctx context.Context, t *target) error { return t.route(ctx, deliveries(t.settings)) },
 		worker: func(t *target, i int) func(*conn) error {
 			request := eventsAPI().request(t.host, "PutEvents", putEventsBody(loadBus, 10, t.payload, uint64(i)))
 			return always(request, func(body []byte) error {

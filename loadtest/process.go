@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/http"
 	"net/url"
 	"os"
 	"os/exec"
@@ -103,6 +104,55 @@ type usage struct {
 	cpu     time.Duration
 	written int64 // bytes handed to the block layer, counted by whole pages
 	known   bool
+
+	logged           float64 // bytes of the committed batches, as the server's metrics say
+	batches, decided float64 // their number, and that of the operations in them
+}
+
+// usageBefore and usageAfter enclose a measurement: what reading the metrics
+// costs the server is not counted.
+func (p *process) usageBefore(ctx context.Context) usage {
+	var u usage
+	p.readMetrics(ctx, &u)
+	now := p.usage()
+	u.cpu, u.written, u.known = now.cpu, now.written, now.known
+	return u
+}
+
+func (p *process) usageAfter(ctx context.Context) usage {
+	u := p.usage()
+	p.readMetrics(ctx, &u)
+	return u
+}
+
+// readMetrics takes what it knows from the server's page; the do-nothing
+// server has none.
+func (p *process) readMetrics(ctx context.Context, u *usage) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+p.host+"/metrics", nil)
+	if err != nil {
+		return
+	}
+	res, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return
+	}
+	defer func() { _ = res.Body.Close() }() // only read
+	lines := bufio.NewScanner(res.Body)
+	for lines.Scan() {
+		name, text, _ := strings.Cut(lines.Text(), " ")
+		v, err := strconv.ParseFloat(text, 64)
+		if err != nil {
+			continue
+		}
+		switch name {
+		case "turnout_writer_bytes_total":
+			u.logged = v
+		case "turnout_writer_batches_total":
+			u.batches = v
+		case "turnout_writer_operations_total":
+			u.decided = v
+		}
+	}
 }
 
 // usage reads /proc; it is unknown where there is none.
@@ -153,7 +203,10 @@ func procValue(file, name string) int64 {
 }
 
 func (u usage) since(before usage) usage {
-	return usage{cpu: u.cpu - before.cpu, written: u.written - before.written, known: u.known && before.known}
+	return usage{
+		cpu: u.cpu - before.cpu, written: u.written - before.written, known: u.known && before.known,
+		logged: u.logged - before.logged, batches: u.batches - before.batches, decided: u.decided - before.decided,
+	}
 }
 
 // buildTurnout builds the server into dir and returns its path.

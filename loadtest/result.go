@@ -40,15 +40,23 @@ func (r *result) latency(prefix string, h *histogram) {
 
 // steadyResult puts Turnout's figures beside the ceiling's. The ratio is the
 // median of the rounds'.
-func steadyResult(p plan, got, ceiling *measurement, ratio float64) *result {
+func steadyResult(p plan, s settings, got, ceiling *measurement, ratio float64) *result {
 	r := &result{steady: true}
 	per := float64(p.messages)
 	r.set("requests_per_s", got.rate())
 	r.set("messages_per_s", got.rate()*per)
+	if p.deliveries != nil {
+		r.set("targets", float64(p.deliveries(s)))
+		r.set("deliveries_per_s", got.rate()*per*float64(p.deliveries(s)))
+	}
 	r.latency("", &got.latency)
 	if got.used.known {
 		r.set("cpu_us_per_request", float64(got.used.cpu.Microseconds())/float64(got.ops))
 		r.set("written_bytes_per_message", float64(got.used.written)/float64(got.ops)/per)
+	}
+	if got.used.logged > 0 {
+		r.set("logged_bytes_per_message", got.used.logged/float64(got.ops)/per)
+		r.set("operations_per_batch", got.used.decided/got.used.batches)
 	}
 	r.set("ceiling_requests_per_s", ceiling.rate())
 	r.latency("ceiling_", &ceiling.latency)
@@ -99,7 +107,9 @@ func columns() [][2]string {
 		{"p99_ms", "p99 ms"},
 		{"p999_ms", "p99.9 ms"},
 		{"cpu_us_per_request", "CPU µs/req"},
-		{"written_bytes_per_message", "bytes/msg"},
+		{"logged_bytes_per_message", "log B/msg"},
+		{"written_bytes_per_message", "disk B/msg"},
+		{"operations_per_batch", "ops/batch"},
 		{"ceiling_requests_per_s", "ceiling req/s"},
 		{"ceiling_p99_ms", "its p99 ms"},
 		{"ceiling_cpu_us_per_request", "its CPU µs"},

@@ -11,9 +11,11 @@ import (
 
 // plan is a steady load: workers that repeat one operation.
 type plan struct {
-	messages int // moved by one operation
+	messages int // moved by one operation: sent, received, published
 	// setUp makes what the load needs on Turnout.
 	setUp func(ctx context.Context, t *target) error
+	// deliveries, when set, is how many queues one message goes to.
+	deliveries func(s settings) int
 	// before, when set, prepares a round on Turnout that may take so many operations.
 	before func(ctx context.Context, t *target, ops int) error
 	// worker returns the operation of worker i. It answers errDrained when
@@ -51,6 +53,9 @@ func (m *measurement) add(o *measurement) {
 	m.used.cpu += o.used.cpu
 	m.used.written += o.used.written
 	m.used.known = o.used.known
+	m.used.logged += o.used.logged
+	m.used.batches += o.used.batches
+	m.used.decided += o.used.decided
 }
 
 // steadyScenario measures a plan against Turnout and against nothing, in turns.
@@ -107,7 +112,7 @@ func runSteady(ctx context.Context, l *lab, p plan, server, nothing *process) (_
 		best.add(c)
 	}
 	slices.Sort(ratios)
-	return steadyResult(p, &got, &best, ratios[len(ratios)/2]), nil
+	return steadyResult(p, l.settings, &got, &best, ratios[len(ratios)/2]), nil
 }
 
 // measure runs one round of d. On Turnout the round is prepared for ops operations.
@@ -119,7 +124,7 @@ func measure(ctx context.Context, p plan, t *target, d time.Duration, ops int) (
 	}
 	workers := make([]measurement, len(t.conns))
 	errs := make([]error, len(t.conns))
-	before := t.usage()
+	before := t.usageBefore(ctx)
 	began := time.Now()
 	deadline := began.Add(d)
 	roundCtx, cancel := context.WithCancel(ctx)
@@ -133,7 +138,7 @@ func measure(ctx context.Context, p plan, t *target, d time.Duration, ops int) (
 		})
 	}
 	wg.Wait()
-	total := &measurement{elapsed: time.Since(began), used: t.usage().since(before)}
+	total := &measurement{elapsed: time.Since(began), used: t.usageAfter(ctx).since(before)}
 	for i := range workers {
 		total.ops += workers[i].ops
 		total.latency.merge(&workers[i].latency)

@@ -128,7 +128,7 @@ func (f *putFlags) print(s *put.Summary, out, stderr *terminal.Printer) {
 		if s.Seconds > 0 {
 			rate = int(float64(s.Published) / s.Seconds)
 		}
-		out.Printf("%s events published, %s failed, in %.1f s (%s/s)\n",
+		out.Printf("published %s, failed %s, in %.1f s (%s events/s)\n",
 			terminal.Count(s.Published), terminal.Count(s.Failed), s.Seconds, terminal.Count(rate))
 	}
 }
