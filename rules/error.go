@@ -1,11 +1,9 @@
 package rules
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"strings"
-	"unicode/utf8"
 
 	"github.com/seed567880c8/turnout/rules/internal/rawjson"
 )
@@ -36,20 +34,12 @@ func (e *Error) WithSource(text []byte) string {
 	if e.Line == 0 {
 		return e.Message
 	}
-	const longest = 500 // characters; AWS's parser cuts off the rest
-	shown, left := string(text), ""
-	if n := utf8.RuneCountInString(shown); n > longest {
-		shown = string([]rune(shown)[:longest])
-		left = fmt.Sprintf("[truncated %d chars]", n-longest)
-	}
-	return fmt.Sprintf("%s\n at [Source: (String)\"%s\"%s; line: %d, column: %d]", e.Message, shown, left, e.Line, e.Column)
+	return e.Message + "\n at " + rawjson.SourceNote(text, e.Line, e.Column)
 }
 
 // located fills in the line and column of an offset into text.
 func (e *Error) located(text []byte) *Error {
-	before := text[:min(e.Offset, len(text))]
-	e.Line = 1 + bytes.Count(before, []byte("\n"))
-	e.Column = 1 + utf8.RuneCount(before[bytes.LastIndexByte(before, '\n')+1:])
+	e.Line, e.Column = rawjson.Place(text, e.Offset)
 	return e
 }
 
