@@ -89,7 +89,7 @@ func failureOf(err error) *failure {
 	if !ok {
 		return &failure{failedInternal, "The queue could not take the message."}
 	}
-	code := failedInternal
+	var code string
 	switch e.Code {
 	case turnout.CodeQueueNotFound:
 		code = failedNoResource
@@ -97,6 +97,8 @@ func failureOf(err error) *failure {
 		code = failedParameter
 	case turnout.CodeThrottled, turnout.CodeOverLimit:
 		code = failedThrottled
+	default:
+		code = failedInternal
 	}
 	return &failure{code, e.Message}
 }

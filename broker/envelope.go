@@ -8,9 +8,6 @@ import (
 	"github.com/seed567880c8/turnout"
 )
 
-// idBytes is the length of an event id: a UUID as text.
-const idBytes = 36
-
 // appendID appends the UUID of version 4 that 16 random bytes make.
 func appendID(dst []byte, random *[16]byte) []byte {
 	u := *random

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 
@@ -224,4 +225,20 @@ func (n *node) stored(prefix byte) int {
 	}
 	require.NoError(n.t, failed())
 	return count
+}
+
+// peek returns the body of the only message in a queue.
+func (n *node) peek(queue string) string {
+	n.t.Helper()
+	got, err := n.queues.Peek(n.t.Context(), queueNamed(queue), 10)
+	require.NoError(n.t, err)
+	require.Len(n.t, got, 1)
+	return string(got[0].Body)
+}
+
+// cutAround returns what is before, between and after two texts.
+func cutAround(s, left, right string) (before, between, after string) {
+	before, s, _ = strings.Cut(s, left)
+	between, after, _ = strings.Cut(s, right)
+	return before, between, after
 }

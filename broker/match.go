@@ -121,6 +121,9 @@ func (p *publication) toQueue(d *delivery) {
 		text, err := d.target.AppendInput(p.text, body, d.rule, p.now)
 		if err != nil {
 			d.failed = &failure{failedInvalidJSON, err.Error()}
+			if catalog.IsNoValue(err) {
+				d.failed.code = failedParameter
+			}
 			p.deliveries = append(p.deliveries, *d)
 			return
 		}
@@ -130,7 +133,7 @@ func (p *publication) toQueue(d *delivery) {
 	if d.group, err = d.target.Group(body); err != nil {
 		d.failed = &failure{failedParameter, err.Error()}
 	}
-	if catalog.IsFIFO(d.target.Queue) {
+	if d.target.FIFO {
 		d.dedup = p.deduplicationID(d, e)
 	}
 	p.deliveries = append(p.deliveries, *d)

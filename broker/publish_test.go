@@ -205,3 +205,33 @@ func TestAFullDiskRefusesEvents(t *testing.T) {
 	n.RefusePublishes(false)
 	n.publish(entry("default", `{}`))
 }
+
+func TestFIFOTargets(t *testing.T) {
+	t.Parallel()
+	n := start(t, broker.Config{})
+	n.queue("constant.fifo", "path.fifo", "dlq")
+	constant, path := toQueue("constant.fifo"), toQueue("path.fifo")
+	constant.MessageGroupID = "all"
+	path.MessageGroupID, path.DeadLetterARN = "$.detail.device", queueNamed("dlq").ARN()
+	n.rule(ruleNamed("default", "one"), `{"source":["test"]}`, constant, path)
+	n.rule(ruleNamed("default", "again"), `{"source":["test"]}`, constant)
+	details := []string{`{"device":"d1"}`, `{"device":42}`, `{"device":true}`, `{"device":{}}`, `{}`, `{"device":""}`, `{"device":"a b"}`}
+	var sent []string
+	for _, d := range details {
+		sent = append(sent, n.publish(entry("default", d))...)
+	}
+	var groups []string
+	for _, m := range n.take("path.fifo") {
+		groups = append(groups, m.GroupID)
+		require.Contains(t, sent, m.DeduplicationID, "the deduplication id is the event's")
+	}
+	require.ElementsMatch(t, []string{"d1", "42", "true"}, groups)
+	for _, m := range n.take("dlq") {
+		require.Equal(t, "INVALID_PARAMETER", attributes(m)["ERROR_CODE"])
+		require.Contains(t, attributes(m)["ERROR_MESSAGE"], "$.detail.device")
+	}
+	require.EqualValues(t, 4, n.Stats().DeadLettered)
+	got := n.take("constant.fifo")
+	require.Len(t, got, 2*len(details), "two rules deliver twice, although the event is one")
+	require.Equal(t, "all", got[0].GroupID)
+}

@@ -129,9 +129,14 @@ func TestEverySettingSurvivesARestart(t *testing.T) {
 	target.DeadLetterARN = turnout.QueueName{Scope: scope, Name: "dlq"}.ARN()
 	target.Retry = &turnout.RetryPolicy{MaximumRetryAttempts: new(0), MaximumEventAge: new(90 * time.Second)}
 	target.Other = json.RawMessage(`{"HttpParameters":{"HeaderParameters":{"a":"<&>"}}}`)
+	constant, path, template := queueTarget("constant", "q"), queueTarget("path", "q"), queueTarget("template", "q")
+	constant.Input = new(`{"a":1}`)
+	path.InputPath = new("$.detail")
+	template.InputTransformer = &turnout.InputTransformer{Paths: map[string]string{"n": "$.detail.n"}, Template: `{"n":<n>}`}
+
 	h.batch(func(tx *partition.Tx) { h.catalog.PutBus(tx, bus) })
 	h.putRule(r)
-	h.putTargets(r.RuleName, target)
+	h.putTargets(r.RuleName, target, constant, path, template)
 	h.crash()
 
 	got, ok := h.catalog.Bus(orders)
@@ -144,7 +149,7 @@ func TestEverySettingSurvivesARestart(t *testing.T) {
 	for i := range targets {
 		targets[i] = compiled.Targets[i].Target
 	}
-	require.Equal(t, []turnout.Target{target}, targets, "targets come in the order of their first put")
+	require.Equal(t, []turnout.Target{target, constant, path, template}, targets, "targets come in the order of their first put")
 	require.Equal(t, "dlq", compiled.Targets[0].DeadLetter.Name)
 	require.Equal(t, []string{"big"}, h.matched(orders, `{"detail":{"total":101}}`))
 	require.Empty(t, h.matched(orders, `{"detail":{"total":100}}`))

@@ -1,7 +1,6 @@
 package catalog
 
 import (
-	"bytes"
 	"fmt"
 	"strings"
 
@@ -62,14 +61,6 @@ func ruleKey(r turnout.RuleName) []byte {
 
 func targetKey(r turnout.RuleName, id string) []byte {
 	return appendKey(nil, kindTarget, r.Bus.Account, r.Bus.Region, r.Bus.Name, r.Name, id)
-}
-
-// targetRange returns the bounds of the keys of a rule's targets.
-func targetRange(r turnout.RuleName) (lower, upper []byte) {
-	lower = targetKey(r, "")
-	upper = bytes.Clone(lower)
-	upper[len(upper)-1] = separator + 1
-	return lower, upper
 }
 
 // splitKey returns the kind of a key and the names in it.
