@@ -119,9 +119,9 @@ func mixedEvent(i, n int) []byte {
 	r := rand.New(rand.NewPCG(uint64(i), 99))
 	rule := rand.New(rand.NewPCG(uint64(i%n), 13))
 	low := rule.IntN(900)
-	return []byte(fmt.Sprintf(`{"version":"0","id":"%08x-5c4d-4bb1-a1b9-5a8f2b1c0d3e","detail-type":"Type%d","source":"svc.%d","account":"123456789012","time":"2025-11-11T21:29:54Z","region":"%s","resources":["arn:aws:ec2:us-east-1:123456789012:instance/i-%017x"],"detail":{"order":"o-%09d","items":[{"sku":"SKU-%06d","qty":%d,"price":%.2f},{"sku":"SKU-000001","qty":1,"price":9.99}],"user":{"id":"u%07d","name":"Some Body","tags":["gold","newsletter"]},"tenant":"t%06d","status":"%s","amount":%d,"path":"/api/v%d/item%d/detail","note":"The quick brown fox jumps over the lazy dog, \"twice\"."}}`,
+	return fmt.Appendf(nil, `{"version":"0","id":"%08x-5c4d-4bb1-a1b9-5a8f2b1c0d3e","detail-type":"Type%d","source":"svc.%d","account":"123456789012","time":"2025-11-11T21:29:54Z","region":"%s","resources":["arn:aws:ec2:us-east-1:123456789012:instance/i-%017x"],"detail":{"order":"o-%09d","items":[{"sku":"SKU-%06d","qty":%d,"price":%.2f},{"sku":"SKU-000001","qty":1,"price":9.99}],"user":{"id":"u%07d","name":"Some Body","tags":["gold","newsletter"]},"tenant":"t%06d","status":"%s","amount":%d,"path":"/api/v%d/item%d/detail","note":"The quick brown fox jumps over the lazy dog, \"twice\"."}}`,
 		r.Uint32(), r.IntN(20), rule.IntN(50), []string{"eu-west-1", "us-east-1", "ap-east-1"}[rule.IntN(3)], r.Int64(), r.IntN(1e9), r.IntN(1e6), 1+r.IntN(5), 100*r.Float64(), r.IntN(1e7),
-		i%n/4, []string{"shipped", "paid"}[r.IntN(2)], low+1, r.IntN(9), r.IntN(20000)))
+		i%n/4, []string{"shipped", "paid"}[r.IntN(2)], low+1, r.IntN(9), r.IntN(20000))
 }
 
 func mixedSet(t require.TestingT, n int) *rules.Set {
@@ -136,8 +136,14 @@ func TestManyRulesAnswerAsAlone(t *testing.T) {
 	t.Parallel()
 	const n = 600
 	set := mixedSet(t, n)
+	var patterns []tree
+	for k := range n {
+		p, err := parseTree(mixedRule(k))
+		require.NoError(t, err)
+		patterns = append(patterns, p)
+	}
 	matches := 0
-	for i := range 100 {
+	for i := range 30 {
 		event := mixedEvent(i*7, n)
 		require.NoError(t, rules.Scan(event))
 		got, err := set.Match(nil, event)
@@ -146,9 +152,7 @@ func TestManyRulesAnswerAsAlone(t *testing.T) {
 		require.NoError(t, err)
 		var want []rules.ID
 		for k := range n {
-			p, err := parseTree(mixedRule(k))
-			require.NoError(t, err)
-			if referenceMatch(p, e) {
+			if referenceMatch(patterns[k], e) {
 				want = append(want, rules.ID(100+k))
 			}
 		}

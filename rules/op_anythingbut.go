@@ -7,10 +7,7 @@ import (
 
 // anythingBut matches every value, of whatever kind, that none of the excluded alternatives matches. It needs a value:
 // an absent field does not match. Of an array one element that is not excluded is enough.
-type anythingBut struct {
-	excluded []alternative
-	form     string // the operator inside, empty for plain values
-}
+type anythingBut struct{ excluded []alternative }
 
 func (o anythingBut) matches(v *match.Value, s *match.Scratch) bool {
 	for _, e := range o.excluded {
@@ -39,28 +36,30 @@ func (o anythingBut) appendTo(dst []byte) []byte {
 }
 
 func parseAnythingBut(p *parser) (alternative, error) {
-	var o anythingBut
+	form := ""
 	kind, err := p.tokens.Next()
 	if err != nil {
 		return nil, err
 	}
 	if kind == rawjson.ObjectStart {
-		if o.form, err = p.anythingButForm(); err != nil {
+		if form, err = p.anythingButForm(); err != nil {
 			return nil, err
 		}
 		if kind, err = p.tokens.Next(); err != nil {
 			return nil, err
 		}
 	}
+	var o anythingBut
 	switch kind {
 	case rawjson.ArrayStart:
-		err = o.parseList(p)
+		o.excluded, err = p.exclusions(form)
 	case rawjson.String, rawjson.Number:
-		err = o.parseOne(p, kind)
+		o.excluded = make([]alternative, 1)
+		o.excluded[0], err = p.exclusion(form, kind)
 	default:
 		err = p.fail("Value of anything-but must be an array or single string/number value.")
 	}
-	if err == nil && o.form != "" {
+	if err == nil && form != "" {
 		err = p.endOfAnythingBut()
 	}
 	if err == nil {
@@ -69,7 +68,7 @@ func parseAnythingBut(p *parser) (alternative, error) {
 	return o, err
 }
 
-// anythingButForm reads the key of the object inside anything-but.
+// anythingButForm reads the key of the object inside anything-but: the operator that is to be excluded.
 func (p *parser) anythingButForm() (string, error) {
 	if err := p.expect(rawjson.Name, "Anything-But expression name not found"); err != nil {
 		return "", err
@@ -87,67 +86,66 @@ func (p *parser) endOfAnythingBut() error {
 	return p.expect(rawjson.ObjectEnd, "Too many elements in numeric expression")
 }
 
-func (o *anythingBut) parseList(p *parser) error {
-	strings, numbers := false, false
+// exclusions reads a list behind its opening bracket. form is the operator they are operands of, empty for plain values.
+func (p *parser) exclusions(form string) ([]alternative, error) {
+	var all []alternative
+	hasStrings, hasNumbers := false, false
 	for {
 		kind, err := p.tokens.Next()
 		if err != nil {
-			return err
+			return nil, err
 		}
 		switch kind {
 		case rawjson.ArrayEnd:
-			if strings != numbers {
-				return nil
+			if hasStrings != hasNumbers {
+				return all, nil
 			}
-			if o.form != "" {
-				return p.fail("Empty arrays are not allowed")
+			if form != "" {
+				return nil, p.fail("Empty arrays are not allowed")
 			}
-			return p.fail("Inside anything but list, either all values are number or string, mixed type is not supported")
+			return nil, p.fail("Inside anything but list, either all values are number or string, mixed type is not supported")
 		case rawjson.String:
-			strings = true
+			hasStrings = true
 		case rawjson.Number:
-			numbers = true
+			hasNumbers = true
 		default:
 		}
-		if err := o.parseOne(p, kind); err != nil {
-			return err
+		e, err := p.exclusion(form, kind)
+		if err != nil {
+			return nil, err
 		}
+		all = append(all, e)
 	}
 }
 
-// parseOne adds the value read last to those excluded.
-func (o *anythingBut) parseOne(p *parser, kind rawjson.Kind) error {
-	if o.form != "" && kind != rawjson.String {
-		switch o.form {
-		case "equals-ignore-case":
-			return p.fail("Inside anything-but/equals-ignore-case list, number|start|null|boolean is not supported.")
-		case "wildcard":
-			return p.fail(wildcardNotString)
-		default:
-			return p.fail("prefix/suffix match pattern must be a string")
-		}
+// exclusion returns what the value read last excludes.
+func (p *parser) exclusion(form string, kind rawjson.Kind) (alternative, error) {
+	switch {
+	case kind == rawjson.String:
+		return p.excludedText(form, p.tokens.Text())
+	case kind == rawjson.Number && form == "":
+		n, err := p.comparableNumber()
+		return number{n}, err
 	}
-	switch kind {
-	case rawjson.String:
-		e, err := o.excludedString(p, p.tokens.Text())
-		o.excluded = append(o.excluded, e)
-		return err
-	case rawjson.Number:
-		n, err := p.comparable()
-		o.excluded = append(o.excluded, number{n})
-		return err
+	switch form {
+	case "":
+		return nil, p.fail("Inside anything but list, start|null|boolean is not supported.")
+	case "equals-ignore-case":
+		return nil, p.fail("Inside anything-but/equals-ignore-case list, number|start|null|boolean is not supported.")
+	case "wildcard":
+		return nil, p.fail(wildcardNotString)
 	default:
-		return p.fail("Inside anything but list, start|null|boolean is not supported.")
+		return nil, p.fail("prefix/suffix match pattern must be a string")
 	}
 }
 
-func (o *anythingBut) excludedString(p *parser, text string) (alternative, error) {
-	switch o.form {
+func (p *parser) excludedText(form, text string) (alternative, error) {
+	switch form {
 	case "prefix", "suffix":
 		if text == "" {
 			return nil, p.fail("Null prefix/suffix not allowed")
 		}
-		if o.form == "prefix" {
+		if form == "prefix" {
 			return prefix{text}, nil
 		}
 		return suffix{text}, nil

@@ -120,11 +120,11 @@ func (p *parser) operand(sign string) (rawjson.Decimal, error) {
 	if err := p.expect(rawjson.Number, "Value of "+sign+" must be numeric"); err != nil {
 		return rawjson.Decimal{}, err
 	}
-	return p.comparable()
+	return p.comparableNumber()
 }
 
-// comparable returns the number read last, if AWS can compare it: if a float64 holds it.
-func (p *parser) comparable() (rawjson.Decimal, error) {
+// comparableNumber returns the number read last, if AWS can compare it: if a float64 holds it.
+func (p *parser) comparableNumber() (rawjson.Decimal, error) {
 	n := rawjson.ParseDecimal(p.tokens.Text())
 	if !n.Representable() {
 		return n, p.fail("Cannot compare number : %s", n.Text())

@@ -83,7 +83,7 @@ func (l PatternLimits) Parse(pattern []byte) (*Pattern, error) {
 		partial: []map[string]*condition{{}},
 	}
 	if err := p.pattern(); err != nil {
-		if e, ok := errors.AsType[*placed](err); ok {
+		if e, ok := errors.AsType[*placedError](err); ok {
 			return nil, e.at(pattern)
 		}
 		return nil, fromSyntax(err, pattern)
@@ -107,16 +107,16 @@ type parser struct {
 	partial []map[string]*condition
 }
 
-// placed is an error whose place in the source is yet to be worked out.
-type placed struct {
+// placedError is an error whose place in the source is yet to be worked out.
+type placedError struct {
 	message string
 	offset  int
 	nowhere bool // AWS gives no place for it
 }
 
-func (e *placed) Error() string { return e.message }
+func (e *placedError) Error() string { return e.message }
 
-func (e *placed) at(source []byte) *Error {
+func (e *placedError) at(source []byte) *Error {
 	err := &Error{Message: e.message, Offset: e.offset}
 	if e.nowhere {
 		return err
@@ -126,12 +126,12 @@ func (e *placed) at(source []byte) *Error {
 
 // fail complains about the token read last.
 func (p *parser) fail(format string, args ...any) error {
-	return &placed{message: fmt.Sprintf(format, args...), offset: p.tokens.Offset()}
+	return &placedError{message: fmt.Sprintf(format, args...), offset: p.tokens.Offset()}
 }
 
 // failNowhere is fail for the complaints that AWS makes without a place.
 func (p *parser) failNowhere(format string, args ...any) error {
-	return &placed{message: fmt.Sprintf(format, args...), offset: p.tokens.Offset(), nowhere: true}
+	return &placedError{message: fmt.Sprintf(format, args...), offset: p.tokens.Offset(), nowhere: true}
 }
 
 // expect reads a token and complains if it is of another kind.
@@ -221,38 +221,60 @@ const orKey = "$or"
 // complains about a value that can be neither.
 func (p *parser) isOr() (bool, error) {
 	ahead := p.tokens.Fork()
-	if kind, err := ahead.Next(); err != nil || kind != rawjson.ArrayStart {
+	kind, err := ahead.Next()
+	if err != nil || kind != rawjson.ArrayStart {
 		return false, err
 	}
-	objects, otherAt, depth := 0, -1, 1
-	for depth > 0 {
-		kind, err := ahead.Next()
-		if err != nil {
+	objects, otherAt := 0, -1
+	for {
+		if kind, err = ahead.Next(); err != nil {
 			return false, err
 		}
-		switch {
-		case kind == rawjson.ObjectEnd || kind == rawjson.ArrayEnd:
-			depth--
-		case depth == 2 && kind == rawjson.Name && reservedInOr(ahead.Text()):
-			return false, nil
-		case depth == 1 && kind == rawjson.ObjectStart:
+		if kind == rawjson.ArrayEnd {
+			break
+		}
+		if kind == rawjson.ObjectStart {
 			objects++
-		case depth == 1 && otherAt < 0:
+		} else if otherAt < 0 {
 			otherAt = ahead.Offset()
 		}
 		if kind == rawjson.ObjectStart || kind == rawjson.ArrayStart {
-			depth++
+			reserved, err := skipBranch(ahead)
+			if err != nil || reserved {
+				return false, err
+			}
 		}
 	}
 	switch {
 	case objects == 0:
 		return false, nil
 	case otherAt >= 0:
-		return false, &placed{message: "Only JSON object is allowed in array of $or relationship.", offset: otherAt}
+		return false, &placedError{message: "Only JSON object is allowed in array of $or relationship.", offset: otherAt}
 	case objects == 1:
-		return false, &placed{message: "There must have at least 2 Objects in $or relationship.", offset: ahead.Offset()}
+		return false, &placedError{message: "There must have at least 2 Objects in $or relationship.", offset: ahead.Offset()}
 	}
 	return true, nil
+}
+
+// skipBranch reads to the end of the object or array just opened and reports whether it is an object with the word of
+// an operator for a key, which no branch of a $or is.
+func skipBranch(tokens *rawjson.Tokens) (reserved bool, err error) {
+	for depth := 1; depth > 0; {
+		kind, err := tokens.Next()
+		if err != nil {
+			return false, err
+		}
+		switch kind {
+		case rawjson.ObjectStart, rawjson.ArrayStart:
+			depth++
+		case rawjson.ObjectEnd, rawjson.ArrayEnd:
+			depth--
+		case rawjson.Name:
+			reserved = reserved || depth == 1 && reservedInOr(tokens.Text())
+		default:
+		}
+	}
+	return reserved, nil
 }
 
 // or reads the branches of a $or. Each makes a copy of every combination so far.

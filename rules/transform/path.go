@@ -289,7 +289,7 @@ func (w *walker) each(i int, yield func(key []byte, escaped bool, index, from, e
 		var key []byte
 		escaped, number := false, index
 		if kind == rawjson.ObjectStart {
-			end := 0
+			var end int
 			if end, escaped = rawjson.StringEnd(w.b, i+1); end < 0 {
 				return
 			}

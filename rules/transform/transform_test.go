@@ -41,7 +41,7 @@ func TestWithoutASpecTheTargetGetsTheEvent(t *testing.T) {
 	t.Parallel()
 	got, err := apply(t, transform.Spec{TargetID: "t"})
 	require.NoError(t, err)
-	require.Equal(t, event, got)
+	require.Equal(t, []byte(event), []byte(got), "byte for byte")
 }
 
 func TestInputIsAConstant(t *testing.T) {

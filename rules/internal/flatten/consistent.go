@@ -58,12 +58,18 @@ const MaxTerms = 64 * len(termSet{})
 // A termSet is a set of terms, by their position in the conjunction.
 type termSet [4]uint64
 
-func (s *termSet) add(k int)      { s[k/64] |= 1 << (k % 64) }
-func (s *termSet) has(k int) bool { return s[k/64]>>(k%64)&1 != 0 }
-func (s *termSet) unite(t termSet) {
+func (s termSet) has(k int) bool { return s[k/64]>>(k%64)&1 != 0 }
+
+func (s termSet) with(k int) termSet {
+	s[k/64] |= 1 << (k % 64)
+	return s
+}
+
+func (s termSet) or(t termSet) termSet {
 	for i := range s {
 		s[i] |= t[i]
 	}
+	return s
 }
 
 func (s termSet) and(t termSet) termSet {
@@ -94,7 +100,7 @@ func (s termSet) above(k int) termSet {
 }
 
 // first returns the first term of s, -1 if s is empty.
-func (s *termSet) first() int {
+func (s termSet) first() int {
 	for i, word := range s {
 		if word != 0 {
 			return 64*i + bits.TrailingZeros64(word)
@@ -173,17 +179,23 @@ func (c *consistency) gather() bool {
 				continue
 			}
 		}
-		c.all.add(k)
+		c.all = c.all.with(k)
 		for _, e := range t.Elements {
 			c.touch(e)
 		}
 		if t.Optional {
-			c.optional.add(k)
+			c.optional = c.optional.with(k)
 			for leaf := range c.r.Of(t.Field) {
 				c.touch(leaf.Element)
 			}
 		}
 	}
+	c.fill()
+	return true
+}
+
+// fill makes the states of the elements that take part.
+func (c *consistency) fill() {
 	slices.Sort(c.touched) // an element comes behind those around it
 	for at, e := range c.touched {
 		c.slots[e] = int32(at)
@@ -195,15 +207,16 @@ func (c *consistency) gather() bool {
 		}
 		t := &c.terms[k]
 		for _, e := range t.Elements {
-			c.states[c.slots[e]].hits.add(k)
+			s := &c.states[c.slots[e]]
+			s.hits = s.hits.with(k)
 		}
 		if t.Optional {
 			for leaf := range c.r.Of(t.Field) {
-				c.states[c.slots[leaf.Element]].values.add(k)
+				s := &c.states[c.slots[leaf.Element]]
+				s.values = s.values.with(k)
 			}
 		}
 	}
-	return true
 }
 
 // touch makes an element, and all around it, take part.
@@ -219,18 +232,18 @@ func (c *consistency) touch(e ElementID) {
 func (c *consistency) group() {
 	for at := len(c.touched) - 1; at >= 0; at-- {
 		s := &c.states[at]
-		s.allHits.unite(s.hits)
-		s.allValue.unite(s.values)
+		s.allHits = s.allHits.or(s.hits)
+		s.allValue = s.allValue.or(s.values)
 		if at == 0 {
 			return
 		}
 		e := c.r.elements[c.touched[at]]
 		owner := &c.states[c.slots[e.parent]]
-		owner.allHits.unite(s.allHits)
-		owner.allValue.unite(s.allValue)
+		owner.allHits = owner.allHits.or(s.allHits)
+		owner.allValue = owner.allValue.or(s.allValue)
 		g := &c.groups[c.groupOf(e.array, owner)]
-		g.hits.unite(s.allHits)
-		g.hits.unite(s.allValue)
+		g.hits = g.hits.or(s.allHits)
+		g.hits = g.hits.or(s.allValue)
 	}
 }
 
@@ -244,7 +257,7 @@ func (c *consistency) groupOf(array int32, owner *state) int32 {
 	g := group{own: -1, next: owner.groups}
 	for k := range c.terms {
 		if f := c.terms[k].Field; c.all.has(k) && c.r.tree.below(f, n) {
-			g.terms.add(k)
+			g.terms = g.terms.with(k)
 			if c.r.tree.fields[f] == n {
 				g.own = k
 			}
@@ -263,21 +276,21 @@ func (c *consistency) dropAmbiguous() bool {
 	for at := range c.states {
 		s := &c.states[at]
 		direct := s.hits
-		direct.unite(s.values)
+		direct = direct.or(s.values)
 		var once, twice termSet // with values in some array, in several arrays
 		for i := s.groups; i >= 0; i = c.groups[i].next {
-			twice.unite(once.and(c.groups[i].hits))
-			once.unite(c.groups[i].hits)
+			twice = twice.or(once.and(c.groups[i].hits))
+			once = once.or(c.groups[i].hits)
 		}
 		for i := s.groups; i >= 0; i = c.groups[i].next {
 			g := &c.groups[i]
 			outside := direct
 			if g.own >= 0 {
-				outside[g.own/64] &^= 1 << (g.own % 64) // scalars beside nested arrays have the array's name
+				outside = outside.without(termSet{}.with(g.own)) // scalars beside nested arrays have the array's name
 			}
-			outside.unite(twice)
-			outside.unite(once.without(g.hits))
-			drop.unite(outside.and(g.terms))
+			outside = outside.or(twice)
+			outside = outside.or(once.without(g.hits))
+			drop = drop.or(outside.and(g.terms))
 		}
 	}
 	for k := range c.terms {
@@ -299,7 +312,7 @@ func (c *consistency) findStarts(at int32) {
 	for k := candidates.first(); k >= 0; k = candidates.first() {
 		candidates = candidates.above(k)
 		if c.states[at].allHits.has(k) && c.satisfied(at, g.terms, k) {
-			g.starts.add(k)
+			g.starts = g.starts.with(k)
 		}
 		if !c.optional.has(k) && k != g.own {
 			return // nothing outside the array can satisfy k, so no element is picked later than for k
@@ -312,7 +325,7 @@ func (c *consistency) findStarts(at int32) {
 func (c *consistency) satisfied(at int32, terms termSet, start int) bool {
 	s := &c.states[at]
 	free := c.optional.without(s.allValue) // absent in the whole element
-	free.unite(s.hits)
+	free = free.or(s.hits)
 	rest := terms.above(start).without(free)
 	pending := start >= 0 && !s.hits.has(start)
 	for i := s.groups; i >= 0; i = c.groups[i].next {

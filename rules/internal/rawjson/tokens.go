@@ -88,13 +88,7 @@ func (t *Tokens) Next() (Kind, error) {
 func (t *Tokens) next() (token, error) {
 	t.i = SkipSpace(t.b, t.i)
 	if len(t.open) == 0 {
-		if t.i >= len(t.b) {
-			return token{kind: End, start: t.i, end: t.i, place: t.i}, nil
-		}
-		if t.done {
-			return token{}, t.unexpected("expected nothing after the end of the outermost value")
-		}
-		return t.value()
+		return t.outermost()
 	}
 	if t.i >= len(t.b) {
 		return token{}, t.endOfInput()
@@ -112,9 +106,26 @@ func (t *Tokens) next() (token, error) {
 	default:
 		t.i = SkipSpace(t.b, t.i+1)
 	}
-	if !object {
+	if object {
+		return t.name()
+	}
+	return t.value()
+}
+
+// outermost reads a token outside all arrays and objects.
+func (t *Tokens) outermost() (token, error) {
+	switch {
+	case t.i >= len(t.b):
+		return token{kind: End, start: t.i, end: t.i, place: t.i}, nil
+	case t.done:
+		return token{}, t.unexpected("expected nothing after the end of the outermost value")
+	default:
 		return t.value()
 	}
+}
+
+// name reads the key of a member.
+func (t *Tokens) name() (token, error) {
 	if t.i >= len(t.b) {
 		return token{}, t.endOfInput()
 	}
