@@ -9,6 +9,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"hash"
 	"io"
 	"log/slog"
 	"sync"
@@ -49,7 +50,7 @@ type Engine struct {
 	events *eventlog.Log
 	secret struct {
 		names cipher.Block // message ids
-		key   []byte       // receipt handles
+		macs  sync.Pool    // of hash.Hash: HMAC for receipt handles, its key schedule done
 	}
 
 	// Owned by the loop.
@@ -275,7 +276,7 @@ func (e *Engine) loadSecret() error {
 		return fmt.Errorf("stored secret has %d bytes, not %d", len(secret), 16+sha256.Size)
 	}
 	e.secret.names, err = aes.NewCipher(secret[:16])
-	e.secret.key = secret[16:]
+	e.secret.macs.New = func() any { return hmac.New(sha256.New, secret[16:]) }
 	return err
 }
 
@@ -292,7 +293,9 @@ func (e *Engine) messageID(id uint32, seq uint64) (u [16]byte) {
 }
 
 func (e *Engine) mac(dst, data []byte) []byte {
-	h := hmac.New(sha256.New, e.secret.key)
+	h := e.secret.macs.Get().(hash.Hash)
+	defer e.secret.macs.Put(h)
+	h.Reset()
 	h.Write(data)
 	return h.Sum(dst)
 }
