@@ -103,7 +103,7 @@ func validateAccount(account string) error {
 }
 
 func validateRegion(region string) error {
-	ok := region != "" && len(region) <= 64
+	ok := region != "" && len(region) <= 32
 	for _, r := range region {
 		ok = ok && (r >= 'a' && r <= 'z' || r >= '0' && r <= '9' || r == '-')
 	}

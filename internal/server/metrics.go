@@ -5,7 +5,7 @@ import (
 	"slices"
 
 	"github.com/seed567880c8/turnout"
-	"github.com/seed567880c8/turnout/api/awswire"
+	"github.com/seed567880c8/turnout/broker"
 	"github.com/seed567880c8/turnout/internal/metrics"
 	"github.com/seed567880c8/turnout/internal/store/pebblestore"
 )
@@ -16,27 +16,12 @@ func (s *Server) newMetrics(w *web) *metrics.Registry {
 	reportWeb(registry, w)
 	reportWriter(registry, s.rooms)
 	reportQueues(registry, s.rooms, s.cfg.MetricsQueuesMax)
+	reportBroker(registry, s.rooms)
 	reportDisk(registry, s.rooms.disk)
 	if engine, ok := s.rooms.store.(*pebblestore.Store); ok {
 		reportStore(registry, engine)
 	}
 	return registry
-}
-
-// newAWS returns the handler of the AWS protocols.
-func (s *Server) newAWS(apis []*awswire.Service, registry *metrics.Registry) *awswire.Handler {
-	return awswire.New(awswire.Config{
-		Services:      apis,
-		BodyBytesMax:  s.cfg.Limits.BodyMaxBytes,
-		Authenticator: accountOf{fallback: s.cfg.Account},
-		Log:           s.log,
-		Observe: func(c awswire.Call) {
-			registry.Observe(metrics.Request{
-				Service: c.Service, Operation: c.Operation, Status: c.Status, Error: c.ErrorCode,
-				BytesIn: c.BytesIn, BytesOut: c.BytesOut, Duration: c.Duration,
-			})
-		},
-	})
 }
 
 // table is metrics that are read from one source at once.
@@ -171,6 +156,31 @@ func reportQueues(r *metrics.Registry, rooms *rooms, seriesMax int) {
 				e.Value(inQueue, float64(state.of(depths[n])), n.Account, n.Region, n.Name, state.name)
 			}
 		}
+	})
+}
+
+func reportBroker(r *metrics.Registry, rooms *rooms) {
+	type read = broker.Stats
+	var t table[read]
+	t.counter("turnout_events_published_total", "Events accepted.", func(s read) float64 { return float64(s.Published) })
+	t.counter("turnout_events_refused_total", "Entries refused because their detail is malformed.", func(s read) float64 { return float64(s.Refused) })
+	t.counter("turnout_events_unknown_bus_total", "Events dropped because their bus does not exist.", func(s read) float64 { return float64(s.UnknownBus) })
+	t.counter("turnout_events_unmatched_total", "Events that no rule of their bus matched.", func(s read) float64 { return float64(s.Unmatched) })
+	t.counter("turnout_rule_matches_total", "Matches: rules summed over events.", func(s read) float64 { return float64(s.Matched) })
+	t.counter("turnout_deliveries_to_queues_total", "Deliveries into queues that are targets.", func(s read) float64 { return float64(s.ToQueues) })
+	t.counter("turnout_deliveries_to_buses_total", "Deliveries to buses that are targets.", func(s read) float64 { return float64(s.ToBuses) })
+	t.counter("turnout_deliveries_dead_lettered_total", "Deliveries that failed and went to a dead-letter queue.", func(s read) float64 { return float64(s.DeadLettered) })
+	t.counter("turnout_deliveries_lost_total", "Deliveries that failed and that no dead-letter queue took.", func(s read) float64 { return float64(s.Lost) })
+	t.counter("turnout_bus_loops_total", "Deliveries not made because the event had passed the bus already.", func(s read) float64 { return float64(s.BusLoops) })
+	t.counter("turnout_publish_rematches_total", "Publishes matched again because rules changed meanwhile.", func(s read) float64 { return float64(s.Rematches) })
+	t.gauge("turnout_event_log_segments", "Segments of the event log, each of up to 4,096 events.", func(read) float64 { return float64(rooms.events.Stats().Segments) })
+	t.counter("turnout_event_log_events_total", "Events stored, once for all of their deliveries.", func(read) float64 { return float64(rooms.events.Stats().Appended) })
+	t.counter("turnout_event_log_bytes_total", "Bytes of the events stored.", func(read) float64 { return float64(rooms.events.Stats().Bytes) })
+	match := metrics.Histogram("turnout_match_duration_seconds", "Time to match the events of one publish and to transform them.")
+	r.Add(append([]*metrics.Family{match}, t.families...), func(e metrics.Emitter) {
+		s := rooms.broker.Stats()
+		t.emit(e, s)
+		e.Histogram(match, s.Match.Count, s.Match.SumSeconds, s.Match.Bounds, s.Match.Cumulative)
 	})
 }
 

@@ -3,10 +3,14 @@ package server
 import (
 	"context"
 	"crypto/rand"
+	"errors"
 	"log/slog"
 	"net/http"
 
 	"github.com/seed567880c8/turnout/api/awswire"
+	"github.com/seed567880c8/turnout/api/eventbridge"
+	"github.com/seed567880c8/turnout/api/sqs"
+	"github.com/seed567880c8/turnout/broker"
 	"github.com/seed567880c8/turnout/broker/eventlog"
 	"github.com/seed567880c8/turnout/internal/config"
 	"github.com/seed567880c8/turnout/internal/partition"
@@ -20,6 +24,7 @@ type rooms struct {
 	loop   *partition.Partition
 	events *eventlog.Log
 	queues *queues.Engine
+	broker *broker.Broker
 	disk   *diskWatch
 	probe  *probe
 }
@@ -35,6 +40,10 @@ func newRooms(cfg config.Config, s store.Store, log *slog.Logger) (*rooms, error
 	if err != nil {
 		return nil, err
 	}
+	r.broker, err = broker.New(r.loop, s, r.events, r.queues, broker.Config{Random: rand.Reader, Log: log, StrictAWS: cfg.StrictAWS})
+	if err != nil {
+		return nil, err
+	}
 	r.loop.Add(r.queues)
 	r.loop.Add(r.events) // last: its flush counts what the others released
 	r.probe = &probe{do: r.loop.Do}
@@ -47,17 +56,22 @@ func newRooms(cfg config.Config, s store.Store, log *slog.Logger) (*rooms, error
 // the delivery of what was accepted, go on.
 func (r *rooms) refuseData(on bool) {
 	r.queues.RefuseSends(on)
+	r.broker.RefusePublishes(on)
 }
 
 // reset removes everything in all accounts and regions.
 func (r *rooms) reset(ctx context.Context) error {
-	return r.queues.Reset(ctx)
+	// Rules first: without them nothing is delivered to queues that are about to go.
+	return errors.Join(r.broker.Reset(ctx), r.queues.Reset(ctx))
 }
 
-// apis are the AWS services on top of the rooms.
-func (r *rooms) apis(cfg config.Config) []*awswire.Service {
-	return []*awswire.Service{}
+// apis are the AWS services on top of the rooms, and the pages that they serve
+// beside the AWS protocols, by path. wire lacks only the services.
+func (r *rooms) apis(wire awswire.Config) (services []*awswire.Service, pages map[string]http.Handler) {
+	queues := sqs.New(r.queues)
+	peek := queues.PeekHandler(wire)
+	return []*awswire.Service{queues.Service(), eventbridge.New(r.broker, eventbridge.Config{})}, map[string]http.Handler{
+		sqs.PeekPath:       peek,
+		sqs.PeekPath + "/": peek,
+	}
 }
-
-// pages are what the APIs serve beside the AWS protocols, by path.
-func (r *rooms) pages() map[string]http.Handler { return nil }

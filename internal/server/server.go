@@ -9,7 +9,9 @@ import (
 	"sync/atomic"
 
 	"github.com/seed567880c8/turnout/api/admin"
+	"github.com/seed567880c8/turnout/api/awswire"
 	"github.com/seed567880c8/turnout/internal/config"
+	"github.com/seed567880c8/turnout/internal/metrics"
 	"github.com/seed567880c8/turnout/internal/service"
 	"github.com/seed567880c8/turnout/internal/store"
 )
@@ -99,12 +101,15 @@ func New(cfg config.Config, o Options) (_ *Server, err error) {
 func (s *Server) newWeb(listener net.Listener) *web {
 	w := &web{cfg: s.cfg.Limits, log: s.log, listener: listener, drain: s.drain}
 	registry := s.newMetrics(w)
-	apis := s.rooms.apis(s.cfg)
-	names := make([]string, len(apis))
-	for i, a := range apis {
-		names[i] = a.Name
+	wire := s.wire(registry)
+	services, pages := s.rooms.apis(wire)
+	setRegion(services, s.cfg.Region)
+	wire.Services = services
+	w.aws = awswire.New(wire)
+	names := make([]string, len(services))
+	for i, service := range services {
+		names[i] = service.Name
 	}
-	w.aws = s.newAWS(apis, registry)
 	w.admin = admin.New(admin.Config{
 		Version:      s.version,
 		Services:     names,
@@ -112,11 +117,26 @@ func (s *Server) newWeb(listener net.Listener) *web {
 		Metrics:      registry.Handler(s.log),
 		Reset:        s.rooms.reset,
 		ResetAllowed: s.cfg.Mode == config.Dev,
-		Mounts:       s.rooms.pages(),
+		Mounts:       pages,
 		Log:          s.log,
 	})
 	w.init()
 	return w
+}
+
+// wire is how the AWS protocols are spoken, but for the services.
+func (s *Server) wire(registry *metrics.Registry) awswire.Config {
+	return awswire.Config{
+		BodyBytesMax:  s.cfg.Limits.BodyMaxBytes,
+		Authenticator: accountOf{fallback: s.cfg.Account},
+		Log:           s.log,
+		Observe: func(c awswire.Call) {
+			registry.Observe(metrics.Request{
+				Service: c.Service, Operation: c.Operation, Status: c.Status, Error: c.ErrorCode,
+				BytesIn: c.BytesIn, BytesOut: c.BytesOut, Duration: c.Duration,
+			})
+		},
+	}
 }
 
 // drain begins the stop: no more readiness, no more waiting.
@@ -150,6 +170,7 @@ func (s *Server) Run(ctx context.Context) error {
 	}})
 	g.Add(service.Stage{Name: "background", StopWithin: workWithin, Parts: []service.Part{
 		s.part("queues", s.rooms.queues.Run),
+		s.part("broker", s.rooms.broker.Run),
 		s.part("disk watch", s.rooms.disk.Run),
 	}})
 	serving := service.Stage{Name: "listeners", StopWithin: webWithin, Parts: []service.Part{s.part("http", s.web.Run)}}

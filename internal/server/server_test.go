@@ -7,6 +7,8 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"regexp"
+	"strings"
 	"testing"
 	"time"
 
@@ -134,4 +136,34 @@ func TestCloseReleasesAServerThatNeverRan(t *testing.T) {
 	l, err := new(net.ListenConfig).Listen(t.Context(), "tcp", s.web.listener.Addr().String())
 	require.NoError(t, err, "the port is free again")
 	require.NoError(t, l.Close())
+}
+
+// TestOperationsListsEveryMetric keeps the table of docs/OPERATIONS.md true.
+func TestOperationsListsEveryMetric(t *testing.T) {
+	t.Parallel()
+
+	page, err := os.ReadFile("../../docs/OPERATIONS.md")
+	require.NoError(t, err)
+	s, _ := start(t, config.Config{})
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, s.URL()+"/", http.NoBody)
+	require.NoError(t, err)
+	answer, err := (&http.Client{Transport: &http.Transport{DisableKeepAlives: true}}).Do(r)
+	require.NoError(t, err)
+	require.NoError(t, answer.Body.Close())
+
+	_, text := get(t, s.URL()+"/metrics")
+	reported := map[string]bool{}
+	for line := range strings.Lines(text) {
+		if name, ok := strings.CutPrefix(line, "# TYPE turnout_"); ok {
+			name, _, _ = strings.Cut(name, " ")
+			reported["turnout_"+name] = true
+		}
+	}
+	require.Greater(t, len(reported), 50)
+	listed := map[string]bool{"turnout_queue_messages": true} // a server without queues has none
+	for _, m := range regexp.MustCompile("(?m)^\\| `(turnout_\\w+)").FindAllStringSubmatch(string(page), -1) {
+		listed[m[1]] = true
+	}
+	reported["turnout_queue_messages"] = true
+	require.Equal(t, listed, reported)
 }

@@ -71,12 +71,11 @@ func (w *web) init() {
 
 // ServeHTTP admits a request and passes it on.
 func (w *web) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
-	handler, cost := w.aws, int64(0)
+	handler := w.aws
 	if page := w.admin.Match(r.URL.Path); page != nil {
-		handler = page // their bodies are not read
-	} else {
-		cost = w.bodyCost(r)
+		handler = page
 	}
+	cost := w.bodyCost(r)
 	if err := w.admission.enter(cost); err != nil {
 		w.shed(rw, r, err)
 		return
