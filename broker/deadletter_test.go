@@ -58,7 +58,7 @@ func TestADeliveryThatFailsGoesToTheDeadLetterQueue(t *testing.T) {
 		gone.ARN:    "NO_RESOURCE: The specified queue does not exist.",
 		nowhere.ARN: "NO_RESOURCE: Event bus nowhere does not exist.",
 	}, got, "the bus's dead-letter queue takes what the target's does not")
-	require.Equal(t, 1, n.stored('e'), "dead letters refer to the event's body too")
+	require.Equal(t, 1, n.bodies(), "dead letters refer to the event's body too")
 	require.EqualValues(t, 4, n.Stats().DeadLettered)
 	require.Zero(t, n.Stats().Lost)
 }

@@ -216,10 +216,10 @@ func attributes(m turnout.ReceivedMessage) map[string]string {
 	return all
 }
 
-// stored counts the keys with a prefix.
-func (n *node) stored(prefix byte) int {
+// bodies counts the event bodies in the store.
+func (n *node) bodies() int {
 	count := 0
-	pairs, failed := n.store.Scan([]byte{prefix}, []byte{prefix + 1})
+	pairs, failed := n.store.Scan([]byte{'e'}, []byte{'e' + 1})
 	for range pairs {
 		count++
 	}

@@ -39,7 +39,7 @@ func TestTargetsGetWhatTheirInputSays(t *testing.T) {
 	accepted, err := time.Parse(time.RFC3339, at)
 	require.NoError(t, err)
 	require.WithinRange(t, accepted, before, time.Now())
-	require.Equal(t, 1, n.stored('e'), "only the event as it is refers to the stored body")
+	require.Equal(t, 1, n.bodies(), "only the event as it is refers to the stored body")
 
 	sent = n.publish(entry("default", `{"n":1}`))
 	dead := n.take("dlq")

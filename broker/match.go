@@ -97,9 +97,8 @@ func (p *publication) visit(view func(turnout.BusName) *catalog.View, v *catalog
 	for i, end := start, len(p.rules); i < end; i++ {
 		r := p.rules[i]
 		for _, t := range r.Targets {
-			if p.attempts++; p.attempts > p.broker.cfg.DeliveriesMax {
-				return turnout.Errorf(turnout.CodeLimitExceeded,
-					"The events match too many targets: at most %d deliveries can be made by one request.", p.broker.cfg.DeliveriesMax)
+			if err := p.checkBounds(); err != nil {
+				return err
 			}
 			d := delivery{event: ev, rule: r, target: t, bus: v}
 			if t.Bus.Name == "" {
@@ -108,6 +107,24 @@ func (p *publication) visit(view func(turnout.BusName) *catalog.View, v *catalog
 				return err
 			}
 		}
+	}
+	return nil
+}
+
+// textBytesMax bounds the bodies that one publish holds in memory: its events
+// and what transformations make of them.
+const textBytesMax = 64 << 20
+
+// checkBounds counts a delivery and refuses a publish that grows beyond what may be held in memory.
+func (p *publication) checkBounds() error {
+	p.attempts++
+	switch {
+	case p.attempts > p.broker.cfg.DeliveriesMax:
+		return turnout.Errorf(turnout.CodeLimitExceeded,
+			"The events match too many targets: at most %d deliveries can be made by one request.", p.broker.cfg.DeliveriesMax)
+	case len(p.text) > textBytesMax:
+		return turnout.Errorf(turnout.CodeLimitExceeded,
+			"What the events' targets make of them is too large: at most %d bytes can be delivered by one request.", textBytesMax)
 	}
 	return nil
 }

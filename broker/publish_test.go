@@ -53,7 +53,7 @@ func TestOneEventGoesToEveryMatchingTargetAndIsStoredOnce(t *testing.T) {
 	n.rule(ruleNamed("default", "two"), `{"detail":{"n":[1,2]}}`, toQueue("c"))
 	n.rule(ruleNamed("default", "three"), `{"detail":{"n":[3]}}`, toQueue("d"))
 	sent := n.publish(entry("default", `{"n":1}`), entry("default", `{"n":2}`), entry("default", `{"n":4}`))
-	require.Equal(t, 2, n.stored('e'), "a body is stored once, and not at all when nothing matches")
+	require.Equal(t, 2, n.bodies(), "a body is stored once, and not at all when nothing matches")
 	require.Equal(t, sent[:1], ids(t, n.take("a")))
 	require.Equal(t, sent[:1], ids(t, n.take("b")))
 	require.ElementsMatch(t, sent[:2], ids(t, n.take("c")))
@@ -127,7 +127,7 @@ func TestABusTargetMatchesThereInTheSamePublish(t *testing.T) {
 	sent := n.publish(entry("in", `{"n":1}`), entry("in", `{"n":2}`))
 	require.ElementsMatch(t, sent, ids(t, n.take("q1")))
 	require.Equal(t, sent[:1], ids(t, n.take("q2")), "the event keeps its id within a region")
-	require.Equal(t, 2, n.stored('e'), "the body is stored once for both buses")
+	require.Equal(t, 2, n.bodies(), "the body is stored once for both buses")
 	require.EqualValues(t, 2, n.Stats().ToBuses)
 }
 
@@ -194,6 +194,23 @@ func TestDeliveriesOfOnePublishAreBounded(t *testing.T) {
 	_, err := n.Publish(t.Context(), []turnout.EventEntry{entry("default", `{}`), entry("default", `{}`)})
 	require.Equal(t, turnout.CodeLimitExceeded, codeOf(t, err))
 	require.Empty(t, n.take("q"), "a publish that is refused has no effect")
+}
+
+func TestBodiesOfOnePublishAreBounded(t *testing.T) {
+	t.Parallel()
+	n := start(t, broker.Config{})
+	n.queue("q")
+	target := toQueue("q")
+	target.InputPath = new("$.detail")
+	targets := make([]turnout.Target, 80)
+	for i := range targets {
+		targets[i] = target
+	}
+	n.rule(ruleNamed("default", "copies"), `{"source":["test"]}`, targets...)
+	_, err := n.Publish(t.Context(), []turnout.EventEntry{entry("default", `{"text":"`+strings.Repeat("x", 1<<20)+`"}`)})
+	require.Equal(t, turnout.CodeLimitExceeded, codeOf(t, err))
+	n.publish(entry("default", `{}`))
+	require.Len(t, n.take("q"), 80)
 }
 
 func TestAFullDiskRefusesEvents(t *testing.T) {

@@ -245,7 +245,7 @@ func (m *model) drawOwner(rt *rapid.T) uint32 { return rapid.Uint32Range(1, 4).D
 
 // act runs one random operation in tx.
 func (m *model) act(rt *rapid.T, tx *partition.Tx) {
-	switch rapid.SampledFrom([]string{"publish", "publish", "fill", "release", "release", "move", "releaseAll"}).Draw(rt, "action") {
+	switch rapid.SampledFrom([]string{"publish", "publish", "publish", "fill", "release", "release", "move", "releaseAll"}).Draw(rt, "action") {
 	case "publish":
 		body := rapid.SliceOfN(rapid.Byte(), 0, 8).Draw(rt, "body")
 		m.last = m.log.Append(tx, body)
@@ -323,9 +323,9 @@ func TestLogModel(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		m := &model{harness: newHarness(rt), held: map[uint32][]eventlog.Ref{}, bodies: map[eventlog.Ref][]byte{}}
 		defer m.close()
-		for range rapid.IntRange(1, 12).Draw(rt, "batches") {
+		for range rapid.IntRange(1, 8).Draw(rt, "batches") {
 			m.batch(func(tx *partition.Tx) {
-				for range rapid.IntRange(0, 6).Draw(rt, "operations") {
+				for range rapid.IntRange(0, 5).Draw(rt, "operations") {
 					m.act(rt, tx)
 				}
 			})
