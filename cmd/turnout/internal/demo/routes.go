@@ -49,7 +49,7 @@ func queues() []*queue {
 		{name: readingsQueue, fifo: true, workers: 3},
 		{name: alertsQueue, workers: 2},
 		{name: comfortQueue, workers: 1},
-		{name: incidentsQueue, workers: 1, deadLetter: deadQueue, refuse: func(e *event) bool { return e.reading.CO2 > 1800 }},
+		{name: incidentsQueue, workers: 1, deadLetter: deadQueue, refuse: func(e *event) bool { return e.reading.CO2 > 1650 }},
 		{name: deadQueue, workers: 1},
 		{name: githubQueue, workers: 1},
 		{name: reviewsQueue, workers: 1},

@@ -73,5 +73,5 @@ func (t *Table) line(p *Printer, row []Cell, widths []int) {
 			b.WriteString(text + pad)
 		}
 	}
-	p.Printf("%s\n", b.String())
+	p.Printf("%s\n", strings.TrimRight(b.String(), " "))
 }

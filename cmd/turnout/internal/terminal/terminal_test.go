@@ -18,7 +18,7 @@ func TestTableAlignsColumns(t *testing.T) {
 	table.Row("readings.fifo", "20,560", "größer")
 	table.Row("dead", "3", "")
 	table.Print(terminal.New(&out, noEnv))
-	require.Equal(t, "queue          messages  note\nreadings.fifo    20,560  größer\ndead                  3  \n", out.String())
+	require.Equal(t, "queue          messages  note\nreadings.fifo    20,560  größer\ndead                  3\n", out.String())
 }
 
 func TestPlainStreamHasNoColour(t *testing.T) {
