@@ -120,41 +120,23 @@ func targetOf(in *value) (turnout.Target, error) {
 	return t, checkTarget(&t)
 }
 
-// checkTarget checks what the service model does not say.
+// checkTarget checks what neither the service model nor the broker does.
 func checkTarget(t *turnout.Target) error {
-	inputs := 0
-	for _, given := range []bool{t.Input != nil, t.InputPath != nil, t.InputTransformer != nil} {
-		if given {
-			inputs++
-		}
-	}
-	if inputs > 1 {
-		return turnout.Errorf(turnout.CodeValidation, "Only one of Input, InputPath, or InputTransformer must be provided for target %s.", t.ID)
-	}
 	if _, ok := turnout.ParseARN(t.ARN); !ok {
 		return turnout.Errorf(turnout.CodeValidation, "Parameter %s is not valid. Reason: Provided Arn is not in correct format.", t.ARN)
 	}
 	queue, isQueue := turnout.ParseQueueARN(t.ARN)
 	_, isBus := turnout.ParseBusARN(t.ARN)
 	if !isQueue && !isBus {
+		// Not an entry of FailedEntries, which many callers never read: their events would go nowhere.
 		return turnout.Errorf(turnout.CodeValidation,
 			"Parameter %s is not valid. Reason: Turnout delivers to SQS queues and event buses only.", t.ARN)
 	}
-	if isQueue && isFIFO(queue) && t.MessageGroupID == "" {
+	if isQueue && strings.HasSuffix(queue.Name, ".fifo") && t.MessageGroupID == "" {
 		return turnout.Errorf(turnout.CodeValidation, "Parameter(s) SqsParameters must be specified for target: %s.", t.ID)
-	}
-	if t.DeadLetterARN == "" {
-		return nil
-	}
-	// https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-rule-dlq.html: a standard queue.
-	if dlq, ok := turnout.ParseQueueARN(t.DeadLetterARN); !ok || isFIFO(dlq) {
-		return turnout.Errorf(turnout.CodeValidation,
-			"Parameter %s is not valid. Reason: The dead-letter queue of target %s must be a standard SQS queue.", t.DeadLetterARN, t.ID)
 	}
 	return nil
 }
-
-func isFIFO(q turnout.QueueName) bool { return strings.HasSuffix(q.Name, ".fifo") }
 
 // ownParameters are the members of a target that turnout.Target has fields for.
 var ownParameters = []string{
