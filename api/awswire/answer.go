@@ -148,9 +148,10 @@ func (x *exchange) contentType(f Format) []string {
 // send writes the answer in one piece and gives the buffer back.
 func (x *exchange) send(e *Encoder, status int, contentType []string) {
 	header := x.w.Header()
+	x.values = [...]string{strconv.Itoa(len(e.buf)), x.req.RequestID}
 	header["Content-Type"] = contentType
-	header["Content-Length"] = []string{strconv.Itoa(len(e.buf))}
-	header["X-Amzn-Requestid"] = []string{x.req.RequestID}
+	header["Content-Length"] = x.values[0:1:1]
+	header["X-Amzn-Requestid"] = x.values[1:2:2]
 	x.w.WriteHeader(status)
 	// A failed write means that the client is gone; there is nobody left to tell.
 	_, _ = x.w.Write(e.buf)

@@ -102,18 +102,19 @@ func ParseCredential(header http.Header, query string) (Credential, error) {
 
 // parseScope reads AKID/YYYYMMDD/region/service/aws4_request; with signV4A the region is missing.
 func parseScope(s, algorithm, regions string) (Credential, error) {
-	parts := strings.Split(s, "/")
-	if algorithm == signV4A && len(parts) == 4 {
-		region, _, _ := strings.Cut(regions, ",")
-		if region == "" || strings.Contains(region, "*") {
-			region = DefaultRegion
-		}
-		parts = []string{parts[0], parts[1], region, parts[2], parts[3]}
+	var c Credential
+	id, rest, ok := strings.Cut(s, "/")
+	c.AccessKeyID = id
+	c.Date, rest, _ = strings.Cut(rest, "/")
+	if algorithm != signV4A {
+		c.Region, rest, _ = strings.Cut(rest, "/")
+	} else if c.Region, _, _ = strings.Cut(regions, ","); c.Region == "" || strings.Contains(c.Region, "*") {
+		c.Region = DefaultRegion
 	}
-	if len(parts) != 5 || parts[0] == "" || parts[4] != "aws4_request" {
+	c.Service, rest, _ = strings.Cut(rest, "/")
+	if !ok || c.AccessKeyID == "" || rest != "aws4_request" {
 		return Credential{}, incompleteSignature("Credential must have exactly 5 slash-delimited elements, e.g. keyid/date/region/service/term.")
 	}
-	c := Credential{AccessKeyID: parts[0], Date: parts[1], Region: parts[2], Service: parts[3]}
 	if len(c.AccessKeyID) > 128 || !isRegion(c.Region) {
 		return Credential{}, incompleteSignature("Credential should be scoped to a valid region.")
 	}

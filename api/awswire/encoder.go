@@ -362,23 +362,14 @@ func AppendJSONString[T string | []byte](dst []byte, s T) []byte {
 	const hexDigits = "0123456789abcdef"
 	dst = append(dst, '"')
 	start := 0
-	for i := 0; i < len(s); {
+	for i := plainEnd(s, 0); i < len(s); i = plainEnd(s, i) {
 		c := s[i]
-		if c >= ' ' && c != '"' && c != '\\' && c < utf8.RuneSelf {
-			i++
-			continue
-		}
 		if c >= utf8.RuneSelf {
 			size := runeLen(s[i:])
-			if size == 0 {
-				dst = append(dst, s[start:i]...)
-				dst = append(dst, "\ufffd"...)
-				i++
-				start = i
+			if size > 0 {
+				i += size
 				continue
 			}
-			i += size
-			continue
 		}
 		dst = append(dst, s[start:i]...)
 		switch c {
@@ -391,6 +382,10 @@ func AppendJSONString[T string | []byte](dst []byte, s T) []byte {
 		case '\t':
 			dst = append(dst, '\\', 't')
 		default:
+			if c >= utf8.RuneSelf {
+				dst = append(dst, "\ufffd"...)
+				break
+			}
 			dst = append(dst, '\\', 'u', '0', '0', hexDigits[c>>4], hexDigits[c&15])
 		}
 		i++

@@ -130,6 +130,8 @@ type exchange struct {
 	sent []byte // the body as it came
 	json bool   // the query protocol is to be answered in JSON
 	call Call
+
+	values [2]string // of the answer's headers
 }
 
 // ServeHTTP answers one request.

@@ -218,7 +218,18 @@ func isNumber(s []byte) bool {
 // isXMLText reports whether s, which is UTF-8, has only the characters that XML
 // 1.0 and so SQS can carry: #x9 #xA #xD #x20–#xD7FF #xE000–#xFFFD #x10000–#x10FFFF.
 func isXMLText(s []byte) bool {
-	for i, c := range s {
+	const ones, highs = 0x0101010101010101, 0x8080808080808080
+	for i := 0; i < len(s); i++ {
+		if i+8 <= len(s) {
+			// Eight bytes of printable ASCII need no closer look. A byte below
+			// a space borrows and so has its high bit set here, as has one beyond ASCII.
+			x := binary.LittleEndian.Uint64(s[i:])
+			if (x|(x-ones*' '))&highs == 0 {
+				i += 7
+				continue
+			}
+		}
+		c := s[i]
 		if c < ' ' && c != '\t' && c != '\n' && c != '\r' {
 			return false
 		}

@@ -13,10 +13,9 @@ import (
 )
 
 const (
-	fifoSuffix    = ".fifo"
-	nameMax       = 80    // characters of a queue's name
-	listPageMax   = 1_000 // names that one list answers
-	queueURLParts = 2     // account and name
+	fifoSuffix  = ".fifo"
+	nameMax     = 80    // characters of a queue's name
+	listPageMax = 1_000 // names that one list answers
 )
 
 // errInvalidAddress is AWS's answer to a queue URL that no queue can have.
@@ -67,11 +66,13 @@ func queueFromURL(r *awswire.Request, address string) (turnout.QueueName, error)
 
 // splitQueuePath returns the account and the name that end the path of a queue URL.
 func splitQueuePath(path string) (account, name string, ok bool) {
-	parts := strings.Split(strings.Trim(path, "/"), "/")
-	if len(parts) < queueURLParts {
+	path = strings.Trim(path, "/")
+	slash := strings.LastIndexByte(path, '/')
+	if slash < 0 {
 		return "", "", false
 	}
-	account, name = parts[len(parts)-2], parts[len(parts)-1]
+	account, name = path[:slash], path[slash+1:]
+	account = account[strings.LastIndexByte(account, '/')+1:]
 	return account, name, isAccount(account) && name != ""
 }
 

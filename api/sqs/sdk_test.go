@@ -25,7 +25,9 @@ func withSDK(t *testing.T, f func(t *testing.T, client *awssqs.Client)) {
 	synctest.Test(t, func(t *testing.T) {
 		handler := serve(t, queues.Config{})
 		listener := memnet.Listen("localhost:4566")
-		server := &http.Server{Handler: handler}
+		server := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			handler.ServeHTTP(&patient{w}, r)
+		})}
 		go func() { _ = server.Serve(listener) }()
 		transport := &http.Transport{DialContext: listener.DialContext}
 		defer func() {
@@ -38,6 +40,17 @@ func withSDK(t *testing.T, f func(t *testing.T, client *awssqs.Client)) {
 			HTTPClient:  &http.Client{Transport: transport},
 		}))
 	})
+}
+
+// patient answers a moment later. The SDK closes a request's body as soon as
+// it sees the answer; over a pipe that may be before net/http is done with
+// the body, which then closes the connection under a long answer. In a bubble
+// the moment lasts until everything else is idle.
+type patient struct{ http.ResponseWriter }
+
+func (p *patient) WriteHeader(status int) {
+	time.Sleep(time.Millisecond)
+	p.ResponseWriter.WriteHeader(status)
 }
 
 // create makes a queue and returns its URL.
