@@ -137,8 +137,8 @@ func parseMarker(text string) (version int, ok bool) {
 	if !ok {
 		return 0, false
 	}
-	version, err := strconv.Atoi(digits)
-	return version, err == nil && version > 0
+	v, err := strconv.ParseUint(digits, 10, 31)
+	return int(v), err == nil && v > 0
 }
 
 // begin writes the marker under its first name.

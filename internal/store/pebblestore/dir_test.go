@@ -320,6 +320,7 @@ func TestMarkerParser(t *testing.T) {
 		"turnout data format 1":                    1,
 		"turnout data format 12\n":                 12,
 		"turnout data format 0\n":                  0,
+		"turnout data format +1\n":                 0,
 		"turnout data format -1\n":                 0,
 		"turnout data format \n":                   0,
 		"turnout data format 1\n\n":                0,
