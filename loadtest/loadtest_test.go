@@ -191,7 +191,7 @@ func TestUnknownScenarioAndFlagsAreRefused(t *testing.T) {
 		_, _, err := parse(args)
 		require.Error(t, err, args)
 	}
-	require.ErrorContains(t, run(t.Context(), s, []string{"nonsense"}), "no scenario")
+	require.ErrorContains(t, run(t.Context(), s, []string{"nonsense"}, io.Discard), "no scenario")
 	_, err = running("ftp://x", 0)
 	require.Error(t, err)
 }

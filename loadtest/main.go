@@ -93,7 +93,7 @@ func main() {
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	defer stop()
-	os.Exit(exit(run(ctx, s, names)))
+	os.Exit(exit(run(ctx, s, names, os.Stdout)))
 }
 
 func exit(err error) int {

@@ -212,7 +212,7 @@ func (u usage) since(before usage) usage {
 // buildTurnout builds the server into dir and returns its path.
 func buildTurnout(ctx context.Context, dir string) (string, error) {
 	path := dir + "/turnout"
-	cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-ldflags=-s -w", "-o", path, "github.com/seed567880c8/turnout/cmd/turnout")
+	cmd := exec.CommandContext(ctx, "go", "build", "-ldflags=-s -w", "-o", path, "github.com/seed567880c8/turnout/cmd/turnout")
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return "", fmt.Errorf("build turnout: %w\n%s", err, out)
 	}

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"math"
-	"os"
 	"runtime"
 	"text/tabwriter"
 	"time"
@@ -70,6 +69,7 @@ func steadyResult(p plan, s settings, got, ceiling *measurement, ratio float64) 
 // printer writes results as they come: one JSON line each, or lines for
 // people, with the steady ones gathered in one table at the end.
 type printer struct {
+	out    io.Writer
 	json   bool
 	steady []*result
 }
@@ -84,14 +84,14 @@ func (p *printer) print(r *result) error {
 		for name, v := range r.values {
 			line[name] = rounded(v)
 		}
-		return json.NewEncoder(os.Stdout).Encode(line)
+		return json.NewEncoder(p.out).Encode(line)
 	case r.steady:
 		p.steady = append(p.steady, r)
-		fmt.Printf("%s: %.0f requests/s, %.0f %% of the ceiling\n", r.scenario, r.values["requests_per_s"], 100*r.values["ratio"])
-		return nil
+		_, err := fmt.Fprintf(p.out, "%s: %.0f requests/s, %.0f %% of the ceiling\n", r.scenario, r.values["requests_per_s"], 100*r.values["ratio"])
+		return err
 	}
-	fmt.Printf("\n%s\n", r.scenario)
-	w := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', 0)
+	w := tabwriter.NewWriter(p.out, 0, 0, 2, ' ', 0)
+	_, _ = fmt.Fprintf(w, "\n%s\n", r.scenario) // errors show in Flush
 	for _, name := range r.names {
 		_, _ = fmt.Fprintf(w, "  %s\t%s\n", name, number(r.values[name]))
 	}
@@ -121,15 +121,14 @@ func (p *printer) flush() error {
 	if len(p.steady) == 0 {
 		return nil
 	}
-	fmt.Println()
-	w := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', tabwriter.AlignRight)
+	w := tabwriter.NewWriter(p.out, 0, 0, 2, ' ', tabwriter.AlignRight)
 	row := func(cell func(c [2]string) string) {
 		for _, c := range columns() {
 			_, _ = io.WriteString(w, "\t"+cell(c))
 		}
 		_, _ = io.WriteString(w, "\t\n")
 	}
-	_, _ = io.WriteString(w, "scenario")
+	_, _ = io.WriteString(w, "\nscenario")
 	row(func(c [2]string) string { return c[1] })
 	for _, r := range p.steady {
 		_, _ = io.WriteString(w, r.scenario)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"slices"
@@ -45,7 +46,7 @@ type lab struct {
 }
 
 // run runs the named scenarios, or all steady ones, and prints their results.
-func run(ctx context.Context, s settings, names []string) (err error) {
+func run(ctx context.Context, s settings, names []string, out io.Writer) (err error) {
 	all := scenarios()
 	for _, name := range names {
 		if !slices.ContainsFunc(all, func(sc scenario) bool { return sc.name == name }) {
@@ -60,7 +61,7 @@ func run(ctx context.Context, s settings, names []string) (err error) {
 	if onMemory(l.tmp) {
 		l.note("%s is in memory: a sync costs nothing there; use -dir to name a directory on a disk", l.tmp)
 	}
-	p := printer{json: s.output == "json"}
+	p := printer{out: out, json: s.output == "json"}
 	for _, sc := range all {
 		if len(names) > 0 && !slices.Contains(names, sc.name) || len(names) == 0 && sc.alone {
 			continue

@@ -58,6 +58,10 @@ func (m *measurement) add(o *measurement) {
 	m.used.decided += o.used.decided
 }
 
+// warmRate is how many operations a second the first round is prepared for,
+// when nothing has been measured yet.
+const warmRate = 20_000
+
 // steadyScenario measures a plan against Turnout and against nothing, in turns.
 func steadyScenario(name, about string, p plan) scenario {
 	return scenario{name: name, about: about, run: func(ctx context.Context, l *lab) (*result, error) {
@@ -86,11 +90,12 @@ func runSteady(ctx context.Context, l *lab, p plan, server, nothing *process) (_
 		return nil, err
 	}
 	each := l.duration / time.Duration(l.rounds)
-	warm, err := measure(ctx, p, turnout, min(each, time.Second), 20_000)
+	short := min(each, time.Second)
+	warm, err := measure(ctx, p, turnout, short, int(warmRate*short.Seconds()))
 	if err != nil {
 		return nil, err
 	}
-	if _, err := measure(ctx, p, ceiling, min(each, time.Second), 0); err != nil {
+	if _, err := measure(ctx, p, ceiling, short, 0); err != nil {
 		return nil, err
 	}
 	// The two alternate, so that a disturbance of the machine meets both.
