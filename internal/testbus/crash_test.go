@@ -34,6 +34,7 @@ func TestCrashLosesNothingAcknowledged(t *testing.T) {
 			running := traffic(q, strconv.Itoa(round), a)
 			<-a.enough
 			b.Crash(keep)
+			close(a.over)
 			running.Wait()
 			requireKept(t, q, a)
 		}
@@ -48,11 +49,16 @@ func TestCrashKeepsOrderAndDeduplicationOfFIFOQueues(t *testing.T) {
 		const groups = 4
 		var acked [groups]int // messages of each group that were acknowledged
 		var wg sync.WaitGroup
-		enough := make(chan struct{})
+		enough, over := make(chan struct{}), make(chan struct{})
 		var once sync.Once
 		for g := range groups {
 			wg.Go(func() {
 				for ; ; acked[g]++ {
+					select {
+					case <-over:
+						return
+					default:
+					}
 					if _, err := q.client.SendMessage(t.Context(), fifoMessage(q, strconv.Itoa(g), strconv.Itoa(acked[g]))); err != nil {
 						return
 					}
@@ -64,6 +70,7 @@ func TestCrashKeepsOrderAndDeduplicationOfFIFOQueues(t *testing.T) {
 		}
 		<-enough
 		b.Crash(keep)
+		close(over)
 		wg.Wait()
 		for g := range groups { // the last one of each may or may not be there: a retry settles it
 			q.sendTo(strconv.Itoa(g), strconv.Itoa(acked[g]))
@@ -99,7 +106,7 @@ func TestCrashNeverSplitsAFanOut(t *testing.T) {
 		var wg sync.WaitGroup
 		for range 3 {
 			wg.Go(func() {
-				for {
+				for a.goesOn() {
 					out, err := bus.client.PutEvents(t.Context(), &eventbridge.PutEventsInput{Entries: []types.PutEventsRequestEntry{
 						{EventBusName: &bus.bus, Source: str("shop"), DetailType: str("x"), Detail: str(`{}`)},
 						{EventBusName: &bus.bus, Source: str("shop"), DetailType: str("x"), Detail: str(`{}`)},
@@ -115,6 +122,7 @@ func TestCrashNeverSplitsAFanOut(t *testing.T) {
 		}
 		<-a.enough
 		b.Crash(keep)
+		close(a.over)
 		wg.Wait()
 		var first map[string]bool
 		for i, q := range queues {

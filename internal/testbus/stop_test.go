@@ -18,12 +18,13 @@ type acknowledged struct {
 	asked         map[string]bool // a delete was asked for, so it may have happened
 	enough        chan struct{}   // closed when so many promises were made
 	left          int
+	over          chan struct{} // closed when traffic shall end
 }
 
 func newAcknowledged(enough int) *acknowledged {
 	return &acknowledged{
 		sent: map[string]bool{}, deleted: map[string]bool{}, asked: map[string]bool{},
-		enough: make(chan struct{}), left: enough,
+		enough: make(chan struct{}), left: enough, over: make(chan struct{}),
 	}
 }
 
@@ -43,13 +44,24 @@ func (a *acknowledged) asks(body string) {
 	a.asked[body] = true
 }
 
-// traffic sends to q and consumes from it in several goroutines until the
-// server is gone, and notes what was acknowledged.
+// goesOn reports whether traffic shall go on. That the server fails does not
+// end it in every case: a request may wait until there is one again.
+func (a *acknowledged) goesOn() bool {
+	select {
+	case <-a.over:
+		return false
+	default:
+		return true
+	}
+}
+
+// traffic sends to q and consumes from it in several goroutines until a is over
+// or a request fails, and notes what was acknowledged.
 func traffic(q *queue, name string, a *acknowledged) *sync.WaitGroup {
 	var wg sync.WaitGroup
 	for producer := range 4 {
 		wg.Go(func() {
-			for i := 0; ; i++ {
+			for i := 0; a.goesOn(); i++ {
 				body := fmt.Sprintf("%s-%d-%d", name, producer, i)
 				in := &sqs.SendMessageInput{QueueUrl: q.url, MessageBody: &body}
 				if _, err := q.client.SendMessage(q.t.Context(), in); err != nil {
@@ -61,7 +73,7 @@ func traffic(q *queue, name string, a *acknowledged) *sync.WaitGroup {
 	}
 	for range 2 {
 		wg.Go(func() {
-			for {
+			for a.goesOn() {
 				got, err := q.tryReceive(waiting(20), most(3))
 				if err != nil {
 					return
@@ -111,6 +123,7 @@ func TestStopLosesNothing(t *testing.T) {
 		require.NoError(t, b.Stop())
 		require.LessOrEqual(t, time.Since(began), 5*time.Second)
 		require.NoError(t, poll(), "a long poll is answered, empty, not cut off")
+		close(a.over)
 		running.Wait()
 		b.boot()
 		requireKept(t, q, a)
