@@ -1,6 +1,7 @@
 package awswire
 
 import (
+	"context"
 	"errors"
 	"log/slog"
 	"net/http"
@@ -70,10 +71,10 @@ func (x *exchange) queryEnvelope(e *Encoder, result Result) {
 }
 
 // answerError writes err in the request's protocol.
-func (x *exchange) answerError(err error) {
+func (x *exchange) answerError(ctx context.Context, err error) {
 	w := wireError(x.svc, x.req.Protocol, err)
 	if w.Status >= http.StatusInternalServerError {
-		x.h.cfg.Log.LogAttrs(x.r.Context(), slog.LevelError, "request failed",
+		x.h.cfg.Log.LogAttrs(ctx, slog.LevelError, "request failed",
 			slog.String("request_id", x.req.RequestID), slog.String("operation", x.req.Operation), slog.Any("error", err))
 	}
 	x.call.ErrorCode = w.Shape

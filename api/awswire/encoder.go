@@ -406,6 +406,26 @@ func runeLen[T string | []byte](s T) int {
 	return size
 }
 
+// xmlEscape returns what stands for the ASCII character c in XML, "" for c itself.
+func xmlEscape(c byte) string {
+	switch {
+	case c == '&':
+		return "&amp;"
+	case c == '<':
+		return "&lt;"
+	case c == '>':
+		return "&gt;"
+	case c == '"':
+		return "&quot;"
+	case c == '\r':
+		return "&#13;"
+	case c < ' ' && c != '\t' && c != '\n':
+		return "\ufffd"
+	default:
+		return ""
+	}
+}
+
 // AppendXMLText appends s as XML character data. A carriage return is written
 // as a reference, because a parser would otherwise turn it into a line feed;
 // what XML 1.0 cannot carry becomes U+FFFD.
@@ -413,21 +433,8 @@ func AppendXMLText[T string | []byte](dst []byte, s T) []byte {
 	start := 0
 	for i := 0; i < len(s); {
 		c := s[i]
-		esc, size := "", 1
-		switch {
-		case c == '&':
-			esc = "&amp;"
-		case c == '<':
-			esc = "&lt;"
-		case c == '>':
-			esc = "&gt;"
-		case c == '"':
-			esc = "&quot;"
-		case c == '\r':
-			esc = "&#13;"
-		case c < ' ' && c != '\t' && c != '\n':
-			esc = "\ufffd"
-		case c >= utf8.RuneSelf:
+		esc, size := xmlEscape(c), 1
+		if c >= utf8.RuneSelf {
 			size = runeLen(s[i:])
 			if size == 0 || size == 3 && c == 0xEF && s[i+1] == 0xBF && s[i+2] >= 0xBE { // U+FFFE, U+FFFF
 				esc, size = "\ufffd", max(size, 1)

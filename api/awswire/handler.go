@@ -1,6 +1,7 @@
 package awswire
 
 import (
+	"context"
 	"crypto/rand"
 	"encoding/hex"
 	"log/slog"
@@ -60,7 +61,7 @@ func (c Config) withDefaults() Config {
 // newRequestID returns a random UUID, version 4.
 func newRequestID() string {
 	var b [16]byte
-	rand.Read(b[:]) //nolint:errcheck // crypto/rand.Read never fails: it ends the process instead
+	rand.Read(b[:]) // never fails: it would end the process
 	b[6] = b[6]&0x0f | 0x40
 	b[8] = b[8]&0x3f | 0x80
 	var s [36]byte
@@ -139,9 +140,9 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	start := time.Now()
 	x := &exchange{h: h, w: w, r: r}
 	x.req.RequestID = h.cfg.NewRequestID()
-	result, err := x.serve()
+	result, err := x.serve(r.Context())
 	if err != nil {
-		x.answerError(err)
+		x.answerError(r.Context(), err)
 	} else {
 		x.answer(result)
 	}
@@ -153,7 +154,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-func (x *exchange) serve() (Result, error) {
+func (x *exchange) serve(ctx context.Context) (Result, error) {
 	x.req.Protocol = x.protocol()
 	if x.req.Protocol == ProtocolJSON {
 		x.findService()
@@ -171,7 +172,7 @@ func (x *exchange) serve() (Result, error) {
 		return nil, err
 	}
 	x.call.Service, x.call.Operation = x.svc.Name, x.req.Operation
-	return x.op(x.r.Context(), &x.req)
+	return x.op(ctx, &x.req)
 }
 
 // read authenticates the request and returns its body, decompressed.

@@ -263,7 +263,7 @@ func (r *JSONReader) remember(key []byte, span jsonSpan) bool {
 
 // wrongType records AWS's SerializationException for a value of another type than want, such as "an Integer".
 func (r *JSONReader) wrongType(want string) {
-	got := ""
+	var got string
 	switch c := r.data[r.pos]; {
 	case c == '{':
 		r.Fail(turnout.Errorf(turnout.CodeMalformedRequest, "Start of structure or map found where not expected."))
@@ -486,36 +486,39 @@ func (r *JSONReader) number(want string) (text []byte, ok bool) {
 		return nil, false
 	}
 	start := r.pos
-	if r.data[r.pos] == '-' {
-		r.pos++
-	}
-	switch first := r.digits(); {
-	case first == 0, first > 1 && r.data[r.pos-first] == '0':
+	switch {
+	case !r.skipNumber():
 		r.malformed("malformed number")
 		return nil, false
-	}
-	if r.at('.') {
-		r.pos++
-		if r.digits() == 0 {
-			r.malformed("malformed number")
-			return nil, false
-		}
-	}
-	if r.at('e') || r.at('E') {
-		r.pos++
-		if r.at('+') || r.at('-') {
-			r.pos++
-		}
-		if r.digits() == 0 {
-			r.malformed("malformed number")
-			return nil, false
-		}
-	}
-	if r.pos-start > jsonNumberMax {
+	case r.pos-start > jsonNumberMax:
 		r.malformed("a number of more than %d characters", jsonNumberMax)
 		return nil, false
 	}
 	return r.data[start:r.pos], true
+}
+
+// skipNumber passes over a number and reports whether it is well-formed.
+func (r *JSONReader) skipNumber() bool {
+	if r.at('-') {
+		r.pos++
+	}
+	if n := r.digits(); n == 0 || n > 1 && r.data[r.pos-n] == '0' {
+		return false
+	}
+	if r.at('.') {
+		r.pos++
+		if r.digits() == 0 {
+			return false
+		}
+	}
+	if !r.at('e') && !r.at('E') {
+		return true
+	}
+	r.pos++
+	if r.at('+') || r.at('-') {
+		r.pos++
+	}
+	return r.digits() > 0
 }
 
 func (r *JSONReader) at(c byte) bool { return r.pos < len(r.data) && r.data[r.pos] == c }

@@ -78,8 +78,6 @@ var errBadValue = turnout.Errorf(turnout.CodeInvalidAttributeValue, "Invalid val
 
 // settable holds the attributes that a caller may set, but for FifoQueue,
 // which is settled when a queue is created.
-//
-//nolint:gochecknoglobals // constant table
 var settable = map[string]attribute{
 	"VisibilityTimeout": seconds(func(a *turnout.QueueAttributes) *time.Duration { return &a.VisibilityTimeout }, 0, turnout.VisibilityTimeoutMax),
 	"DelaySeconds":      seconds(func(a *turnout.QueueAttributes) *time.Duration { return &a.Delay }, 0, turnout.DelayMax),
@@ -107,8 +105,6 @@ var settable = map[string]attribute{
 }
 
 // computed holds the attributes that a caller can only read.
-//
-//nolint:gochecknoglobals // constant table
 var computed = map[string]func(i *turnout.QueueInfo) string{
 	"QueueArn":                              func(i *turnout.QueueInfo) string { return i.ARN() },
 	"CreatedTimestamp":                      func(i *turnout.QueueInfo) string { return strconv.FormatInt(i.CreatedAt.Unix(), 10) },

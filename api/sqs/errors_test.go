@@ -1,7 +1,6 @@
 package sqs
 
 import (
-	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -48,5 +47,5 @@ func TestErrorNames(t *testing.T) {
 	require.Equal(t, "The specified queue does not exist for this wsdl version.", a.wireError(missing, awswire.ProtocolQuery).Message)
 	internal := a.wireError(turnout.Errorf(turnout.CodeInternal, "secret"), awswire.ProtocolQuery)
 	require.Equal(t, "InternalError", internal.QueryCode)
-	require.False(t, strings.Contains(internal.Message, "secret"))
+	require.NotContains(t, internal.Message, "secret")
 }

@@ -34,8 +34,10 @@ func (p *parrot) CreateQueue(_ context.Context, _ turnout.QueueName, _ turnout.Q
 func (p *parrot) UpdateQueue(_ context.Context, _ turnout.QueueName, change func(*turnout.QueueSettings) error) error {
 	return change(&turnout.QueueSettings{Attributes: p.attributes})
 }
+
 func (p *parrot) DeleteQueue(context.Context, turnout.QueueName) error { return nil }
 func (p *parrot) PurgeQueue(context.Context, turnout.QueueName) error  { return nil }
+
 func (p *parrot) Queue(_ context.Context, name turnout.QueueName) (turnout.QueueInfo, error) {
 	return turnout.QueueInfo{QueueName: name, QueueSettings: turnout.QueueSettings{Attributes: p.attributes, Tags: map[string]string{"k": "v"}}}, nil
 }
@@ -75,9 +77,11 @@ func (p *parrot) Peek(context.Context, turnout.QueueName, int) ([]turnout.Receiv
 func (p *parrot) StartMoveTask(_ context.Context, spec turnout.MoveTaskSpec) (turnout.MoveTask, error) {
 	return turnout.MoveTask{MoveTaskSpec: spec, ID: "id", Status: turnout.MoveRunning}, nil
 }
+
 func (p *parrot) CancelMoveTask(context.Context, turnout.QueueName, string) (int64, error) {
 	return 1, nil
 }
+
 func (p *parrot) MoveTasks(_ context.Context, source turnout.QueueName) ([]turnout.MoveTask, error) {
 	return []turnout.MoveTask{{MoveTaskSpec: turnout.MoveTaskSpec{Source: source}, Status: turnout.MoveCompleted}}, nil
 }
@@ -162,11 +166,11 @@ func FuzzOperations(f *testing.F) {
 		}
 		d := xml.NewDecoder(w.Body)
 		for {
-			if _, err := d.Token(); errors.Is(err, io.EOF) {
+			_, err := d.Token()
+			if errors.Is(err, io.EOF) {
 				return
-			} else {
-				require.NoError(t, err)
 			}
+			require.NoError(t, err)
 		}
 	})
 }

@@ -113,7 +113,6 @@ func (g *golden) run(t *testing.T, d *datadriven.TestData) string {
 	return g.show(w, name)
 }
 
-//nolint:gochecknoglobals // compiled once
 var (
 	handleJSON = regexp.MustCompile(`"(?:ReceiptHandle|TaskHandle)":\s?"([^"]+)"`)
 	handleXML  = regexp.MustCompile(`<(?:ReceiptHandle|TaskHandle)>([^<]+)<`)

@@ -137,8 +137,13 @@ type bufferedAnswer struct {
 	body   bytes.Buffer
 }
 
-func (b *bufferedAnswer) Header() http.Header         { return b.header }
-func (b *bufferedAnswer) WriteHeader(status int)      { b.status = status }
+// Header returns the header of the answer that this one becomes.
+func (b *bufferedAnswer) Header() http.Header { return b.header }
+
+// WriteHeader keeps the status.
+func (b *bufferedAnswer) WriteHeader(status int) { b.status = status }
+
+// Write keeps the body.
 func (b *bufferedAnswer) Write(p []byte) (int, error) { return b.body.Write(p) }
 
 // jsonOfXML turns a document into JSON: an element with elements in it becomes

@@ -69,27 +69,7 @@ func (h *handleRequest) checkHandle() error {
 
 // readHandle reads a request for one message.
 func readHandle(r *awswire.Request) (name turnout.QueueName, h handleRequest, err error) {
-	var address []byte
-	if r.Form != nil {
-		address, _ = r.Form.Bytes("QueueUrl")
-		err = h.readForm(r.Form, "")
-	} else {
-		d := awswire.NewJSONReader(r.Body)
-		if d.Object() {
-			for {
-				key, ok := d.Key()
-				if !ok {
-					break
-				}
-				if string(key) == "QueueUrl" {
-					address, _ = d.String()
-				} else {
-					h.readJSON(d, key)
-				}
-			}
-		}
-		err = d.End()
-	}
+	address, err := h.read(r)
 	if err == nil {
 		name, err = queueOf(r, address)
 	}
@@ -97,6 +77,29 @@ func readHandle(r *awswire.Request) (name turnout.QueueName, h handleRequest, er
 		err = h.checkHandle()
 	}
 	return name, h, err
+}
+
+// read reads a request that is not a batch, and returns its QueueUrl.
+func (h *handleRequest) read(r *awswire.Request) (address []byte, err error) {
+	if r.Form != nil {
+		address, _ = r.Form.Bytes("QueueUrl")
+		return address, h.readForm(r.Form, "")
+	}
+	d := awswire.NewJSONReader(r.Body)
+	if d.Object() {
+		for {
+			key, ok := d.Key()
+			if !ok {
+				break
+			}
+			if string(key) == "QueueUrl" {
+				address, _ = d.String()
+			} else {
+				h.readJSON(d, key)
+			}
+		}
+	}
+	return address, d.End()
 }
 
 func (a *API) deleteMessage(ctx context.Context, r *awswire.Request) (awswire.Result, error) {

@@ -66,7 +66,7 @@ func TestSDKSendReceiveDelete(t *testing.T) {
 	withSDK(t, func(t *testing.T, c *awssqs.Client) {
 		url := create(t, c, "q", nil)
 		body := "\"&quot;\r\n\té😀" + strings.Repeat("x", 1<<20-20)
-		sent, err := c.SendMessage(t.Context(), &awssqs.SendMessageInput{
+		_, err := c.SendMessage(t.Context(), &awssqs.SendMessageInput{
 			QueueUrl: url, MessageBody: &body,
 			MessageAttributes: map[string]types.MessageAttributeValue{
 				"b": {DataType: aws.String("Binary"), BinaryValue: []byte{0, 255}},
@@ -78,7 +78,7 @@ func TestSDKSendReceiveDelete(t *testing.T) {
 		require.Equal(t, "InvalidParameterValue", api.ErrorCode())
 
 		body = body[:len(body)-100]
-		sent, err = c.SendMessage(t.Context(), &awssqs.SendMessageInput{
+		sent, err := c.SendMessage(t.Context(), &awssqs.SendMessageInput{
 			QueueUrl: url, MessageBody: &body,
 			MessageAttributes: map[string]types.MessageAttributeValue{
 				"b": {DataType: aws.String("Binary"), BinaryValue: []byte{0, 255}},
