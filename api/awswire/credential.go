@@ -1,6 +1,7 @@
 package awswire
 
 import (
+	"cmp"
 	"net/http"
 	"strings"
 
@@ -26,6 +27,7 @@ type Credential struct {
 // Identity is whom a request speaks for.
 type Identity struct {
 	Account string // twelve digits
+	Region  string // of a request whose credential names none; "" is DefaultRegion
 }
 
 // Authenticator decides whom a request speaks for.
@@ -141,9 +143,5 @@ func incompleteSignature(message string) error {
 
 // scope says whose resources a request speaks of.
 func (c Credential) scope(id Identity) turnout.Scope {
-	s := turnout.Scope{Account: id.Account, Region: c.Region}
-	if s.Region == "" {
-		s.Region = DefaultRegion
-	}
-	return s
+	return turnout.Scope{Account: id.Account, Region: cmp.Or(c.Region, id.Region, DefaultRegion)}
 }
