@@ -205,6 +205,42 @@ func TestConsistentWithDottedKeysFindsAtLeastWhatBacktrackingDoes(t *testing.T) 
 	testConsistent(t, []string{"a", "b", "a.b", "a.a", "b.a"}, false)
 }
 
+func TestConsistentKnowsWhenAnElementIsPicked(t *testing.T) {
+	t.Parallel()
+	// The fields are a, a.b and a.c, in this order; the elements of the array are numbered from 1.
+	for _, c := range []struct {
+		name, event string
+		terms       []Term
+		want        bool
+	}{
+		{
+			"picking the nested x leaves the element with b out", `{"a":["x",["x"],{"b":1}]}`,
+			[]Term{{Field: 0, Elements: []ElementID{0, 1}}, {Field: 1, Optional: true}},
+			true,
+		},
+		{
+			"the x beside the elements leaves none out", `{"a":["x",{"b":1}]}`,
+			[]Term{{Field: 0, Elements: []ElementID{0}}, {Field: 1, Optional: true}},
+			false,
+		},
+		{
+			"absence behind the pick", `{"a":[{"b":1},{"c":1}]}`,
+			[]Term{{Field: 1, Elements: []ElementID{1}}, {Field: 2, Optional: true}},
+			true,
+		},
+		{
+			"absence before the pick", `{"a":[{"b":1},{"c":1}]}`,
+			[]Term{{Field: 1, Optional: true}, {Field: 2, Elements: []ElementID{2}}},
+			false,
+		},
+	} {
+		r := NewReader(newTree("a", "a.b", "a.c"))
+		require.NoError(t, r.Read([]byte(c.event)))
+		require.Equal(t, c.want, backtrack(r, c.terms, nil), c.name)
+		require.Equal(t, c.want, r.Consistent(c.terms), c.name)
+	}
+}
+
 func TestConsistentTakesAmbiguousFieldsOutOfTheQuestion(t *testing.T) {
 	t.Parallel()
 	r := NewReader(newTree("x.a", "x.b"))

@@ -3,6 +3,7 @@ package match_test
 import (
 	"fmt"
 	"net/netip"
+	"slices"
 	"strings"
 	"testing"
 
@@ -228,6 +229,32 @@ func TestIndexFindsWhatTestingEachWouldFind(t *testing.T) {
 				if found[match.Posting(i)] != e.test(&v) {
 					t.Fatalf("%s: index says %v for %v %q", e.name, found[match.Posting(i)], v.Kind, v.Text)
 				}
+			}
+		}
+	})
+}
+
+func TestIndexFindsManyRanges(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(t *rapid.T) {
+		ranges := rapid.SliceOfN(rapid.Custom(drawRange), 1, 30).Draw(t, "ranges")
+		var x match.Index
+		for i, r := range ranges {
+			x.Range(r, match.Posting(i))
+		}
+		x.Freeze()
+		for _, n := range []string{"-2", "-1", "-0.5", "0", "0.05", "0.1", "0.5", "1", "2", "2.5", "2.7", "3", "4", "1e400", "-1e400"} {
+			v := num(n)
+			var want []match.Posting
+			for i, r := range ranges {
+				if r.Contains(v.Number()) {
+					want = append(want, match.Posting(i))
+				}
+			}
+			got := x.Find(nil, &v, &match.Scratch{})
+			slices.Sort(got)
+			if !slices.Equal(want, got) {
+				t.Fatalf("%s is in %v, found %v", n, want, got)
 			}
 		}
 	})

@@ -24,6 +24,7 @@ func TestScanAcceptsJSON(t *testing.T) {
 		`"\"\\\/\b\f\n\r\t\u00e9\uD83D\ude00"`, `"\ud800"`, "\"\u007f\u00e9\u65e5\U0001f600\"",
 		`{"a":{"a":{"a":1}},"b":[{"a":1},{"a":2}]}`, `{"":{"":0}}`,
 		strings.Repeat("[", 100) + strings.Repeat("]", 100),
+		strings.Repeat("[", 20) + `{"a":{"a":1}},[1,2],{"a":[{}],"b":2},[[3],{"a":4}]` + strings.Repeat("]", 20),
 		strings.Repeat("9", 64), "0." + strings.Repeat("3", 63),
 	} {
 		require.NoError(t, rawjson.Scan([]byte(text), defaults), "%s", text)
