@@ -28,10 +28,7 @@ func BenchmarkPublish(b *testing.B) {
 }
 
 func benchPublish(b *testing.B, fanOut, publishers int) {
-	n := start(b, broker.Config{})
-	n.stop()
-	n.fs, n.dir = nil, b.TempDir()
-	n.open()
+	n := startOnDisk(b, broker.Config{})
 	for i := range fanOut {
 		name := fmt.Sprint("q", i)
 		n.queue(name)
@@ -73,10 +70,7 @@ func benchPublish(b *testing.B, fanOut, publishers int) {
 // BenchmarkPutRuleOnABigBus measures PutRule as a caller sees it, durable, on a
 // bus with 10,000 rules, one caller after another: the slowest must stay below 50 ms.
 func BenchmarkPutRuleOnABigBus(b *testing.B) {
-	n := start(b, broker.Config{})
-	n.stop()
-	n.fs, n.dir = nil, b.TempDir()
-	n.open()
+	n := startOnDisk(b, broker.Config{})
 	put := func(i, version int) {
 		_, err := n.PutRule(context.Background(), ruleNamed("default", fmt.Sprint(i)), func(r *turnout.Rule, _ bool) error {
 			r.Pattern = fmt.Sprintf(`{"source":["s%d"],"detail":{"tenant":["t%d"],"amount":[{"numeric":[">",%d]}]}}`, i%10, i, version)

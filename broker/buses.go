@@ -40,7 +40,10 @@ func (b *Broker) CreateBus(_ context.Context, bus turnout.Bus) (turnout.Bus, err
 		b.catalog.PutBus(tx, bus)
 		return nil
 	})
-	return cloneBus(bus), err
+	if err != nil {
+		return turnout.Bus{}, err
+	}
+	return cloneBus(bus), nil
 }
 
 // UpdateBus changes the settings of a bus. change gets a copy of the present

@@ -52,11 +52,22 @@ type node struct {
 // start opens a node; the test stops it at its end.
 func start(t testing.TB, cfg broker.Config) *node {
 	t.Helper()
-	n := &node{t: t, fs: pebblestore.NewMemory(), cfg: cfg, log: &bytes.Buffer{}}
+	return startNode(&node{t: t, fs: pebblestore.NewMemory(), cfg: cfg})
+}
+
+// startOnDisk is start for benchmarks that pay for the sync.
+func startOnDisk(t testing.TB, cfg broker.Config) *node {
+	t.Helper()
+	return startNode(&node{t: t, dir: t.TempDir(), cfg: cfg})
+}
+
+func startNode(n *node) *node {
+	n.t.Helper()
+	n.log = &bytes.Buffer{}
 	n.cfg.Random = &chance{rng: rand.NewChaCha8([32]byte{1})}
 	n.cfg.Log = slog.New(slog.NewTextHandler(n.log, nil))
 	n.open()
-	t.Cleanup(func() { n.stop() })
+	n.t.Cleanup(func() { n.stop() })
 	return n
 }
 

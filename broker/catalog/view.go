@@ -19,10 +19,10 @@ import (
 //
 // A layer does not hold rules but places, and what is in a place may change
 // with the version: the same pattern with other targets, or nothing once the
-// rule is deleted or its pattern is another, which has another place. So a
-// View alone is not immutable, but what was read through it is what held at its
-// version if that is still the current one: the loop changes places first or last,
-// but always together with the version.
+// rule is deleted or its pattern is another, which has another place. So a View
+// alone is not immutable. But the loop changes places and version in one
+// operation: if a View's version is still the current one when the loop is
+// asked, what was read through it is what held at that version.
 type View struct {
 	// Bus is the bus's settings.
 	Bus turnout.Bus

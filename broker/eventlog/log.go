@@ -160,19 +160,6 @@ func (l *Log) ReleaseAll(_ *partition.Tx, ownerID uint32) {
 	}
 }
 
-// Reset deletes every event and every count. Refs go on from where they were.
-func (l *Log) Reset(tx *partition.Tx) {
-	tx.Batch.DeleteRange([]byte{prefixEvent}, []byte{prefixEvent + 1})
-	tx.Batch.DeleteRange([]byte{prefixCount}, []byte{prefixCount + 1})
-	clear(l.owners)
-	clear(l.segments)
-	l.dirtyPairs, l.dirtySegments = l.dirtyPairs[:0], l.dirtySegments[:0]
-	l.next = Ref((l.next.segment() + 1) << segmentBits) // a fresh segment, whose start Flush stores
-	l.segments[l.next.segment()] = &segment{}
-	l.sealed = true
-	l.stats.pairs.Store(0)
-}
-
 // Due is never: the log does nothing by itself.
 func (l *Log) Due() time.Time { return time.Time{} }
 

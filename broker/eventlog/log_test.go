@@ -176,26 +176,6 @@ func TestReleaseAllFreesEverySegmentOfAnOwner(t *testing.T) {
 	require.Zero(t, h.log.Stats().Pairs)
 }
 
-func TestResetDeletesAllAndNeverReusesARef(t *testing.T) {
-	t.Parallel()
-	h := newHarness(t)
-	defer h.close()
-	h.batch(func(tx *partition.Tx) { h.log.Retain(tx, 1, h.log.Append(tx, []byte("old"))) })
-	var fresh eventlog.Ref
-	h.batch(func(tx *partition.Tx) {
-		h.log.Reset(tx)
-		fresh = h.log.Append(tx, []byte("new"))
-		h.log.Retain(tx, 1, fresh)
-	})
-	require.Greater(t, fresh, eventlog.Ref(1))
-	h.crash()
-	require.Equal(t, 1, h.stored())
-	got, err := h.get(fresh)
-	require.NoError(t, err)
-	require.Equal(t, "new", string(got), "what the batch of a reset adds after it stays")
-	h.batch(func(tx *partition.Tx) { h.log.Release(tx, 1, fresh) })
-}
-
 func TestBrokenReferencesPanic(t *testing.T) {
 	t.Parallel()
 	h := newHarness(t)
