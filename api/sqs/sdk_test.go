@@ -1,6 +1,7 @@
 package sqs_test
 
 import (
+	"context"
 	"net/http"
 	"strings"
 	"testing"
@@ -179,6 +180,27 @@ func TestSDKLongPollWakesForADelayedMessage(t *testing.T) {
 		require.NoError(t, err)
 		require.Len(t, got.Messages, 1)
 		require.Equal(t, 5*time.Second, time.Since(start).Truncate(time.Second))
+	})
+}
+
+// TestSDKGivesUpALongPoll checks that a poll whose client is gone takes nothing.
+func TestSDKGivesUpALongPoll(t *testing.T) {
+	t.Parallel()
+	withSDK(t, func(t *testing.T, c *awssqs.Client) {
+		url := create(t, c, "q", nil)
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		_, err := c.ReceiveMessage(ctx, &awssqs.ReceiveMessageInput{QueueUrl: url, WaitTimeSeconds: 20})
+		require.ErrorIs(t, err, context.DeadlineExceeded)
+		synctest.Wait()
+		_, err = c.SendMessage(t.Context(), &awssqs.SendMessageInput{QueueUrl: url, MessageBody: aws.String("m")})
+		require.NoError(t, err)
+		got, err := c.ReceiveMessage(t.Context(), &awssqs.ReceiveMessageInput{
+			QueueUrl: url, MessageSystemAttributeNames: []types.MessageSystemAttributeName{types.MessageSystemAttributeNameApproximateReceiveCount},
+		})
+		require.NoError(t, err)
+		require.Len(t, got.Messages, 1)
+		require.Equal(t, "1", got.Messages[0].Attributes["ApproximateReceiveCount"])
 	})
 }
 
