@@ -35,11 +35,13 @@ func TestBuiltBinaryWithRealClients(t *testing.T) {
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, server.end(syscall.SIGTERM), "the server stops cleanly") })
 
-	t.Run("boto3", func(t *testing.T) {
-		t.Parallel()
-		python := need(t, "python3", "-c", "import boto3")
-		client(t, server, nil, python, "testdata/e2e/boto3_check.py")
-	})
+	for _, protocol := range []string{"json", "query"} {
+		t.Run("boto3 in the "+protocol+" protocol", func(t *testing.T) {
+			t.Parallel()
+			python := need(t, "python3", "-c", "import boto3")
+			client(t, server, []string{"PYTHONDONTWRITEBYTECODE=1"}, python, "testdata/e2e/boto3_check.py", protocol)
+		})
+	}
 	t.Run("JavaScript SDK", func(t *testing.T) {
 		t.Parallel()
 		node := need(t, "node", "-e", "require('@aws-sdk/client-sqs'); require('@aws-sdk/client-eventbridge')")

@@ -1,18 +1,31 @@
 """Drives a running server with boto3, as an application would, and checks the answers.
 
-usage: AWS_ENDPOINT_URL=... python3 boto3_check.py
+usage: AWS_ENDPOINT_URL=... python3 boto3_check.py json|query
+
+The argument is the protocol that SQS is spoken to in.
 """
 
 import json
+import os
+import sys
+import tempfile
 import time
 
 import boto3
 import botocore.exceptions
 
+import query_model
+
 # Every run has an account of its own: a 12-digit access key names it.
 ACCOUNT = "111122223333"
+if sys.argv[1] == "query":
+    ACCOUNT = "222233334444"
+    models = tempfile.TemporaryDirectory()
+    query_model.write(models.name)
+    os.environ["AWS_DATA_PATH"] = models.name
 session = boto3.Session(aws_access_key_id=ACCOUNT, aws_secret_access_key="secret", region_name="eu-central-1")
 sqs = session.client("sqs")
+assert sqs.meta.service_model.metadata["protocol"] == sys.argv[1]
 events = session.client("events")
 
 
