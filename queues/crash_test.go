@@ -99,7 +99,7 @@ func TestPowerLoss(t *testing.T) {
 	t.Parallel()
 	cycles := 60
 	if testing.Short() {
-		cycles = 10
+		cycles = 6
 	}
 	for cycle := range cycles {
 		seed := uint64(cycle)

@@ -30,7 +30,10 @@ func TestFairQueue(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n := start(t, queues.Config{})
 		q := n.create("shared", nil)
-		const backlog = 12_000
+		backlog := 12_000
+		if testing.Short() {
+			backlog = 3 * 2048
+		}
 		n.sendTenant(q, "noisy", 0, backlog)
 		n.sendTenant(q, "quiet", 0, 5)
 		seen := make(map[string]int)

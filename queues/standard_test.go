@@ -71,7 +71,10 @@ func TestBacklogBeyondTheWindow(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n := start(t, queues.Config{})
 		q := n.create("deep", nil)
-		const total = 10_000
+		total := 10_000
+		if testing.Short() {
+			total = 3 * 2048
+		}
 		want := make([]string, total)
 		for i := 0; i < total; i += 10 {
 			for j := range 10 {
