@@ -32,7 +32,7 @@ type Config struct {
 
 // Call is what an observer learns about one answered request.
 type Call struct {
-	Service   string // "" when the request named none
+	Service   string // "" when the request is for none that exists
 	Operation string // "" when the request named none that exists
 	Protocol  Protocol
 	Status    int    // HTTP status
@@ -147,10 +147,23 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		x.answer(result)
 	}
 	if h.cfg.Observe != nil {
+		x.name()
 		x.call.Protocol = x.req.Protocol
 		x.call.BytesIn = len(x.sent)
 		x.call.Duration = time.Since(start)
 		h.cfg.Observe(x.call)
+	}
+}
+
+// name tells the observer what was asked for, in names that exist: those that
+// clients make up would be without bound.
+func (x *exchange) name() {
+	if x.svc == nil {
+		return
+	}
+	x.call.Service = x.svc.Name
+	if x.svc.Operations[x.req.Operation] != nil {
+		x.call.Operation = x.req.Operation
 	}
 }
 
@@ -171,7 +184,6 @@ func (x *exchange) serve(ctx context.Context) (Result, error) {
 	if err != nil {
 		return nil, err
 	}
-	x.call.Service, x.call.Operation = x.svc.Name, x.req.Operation
 	return x.op(ctx, &x.req)
 }
 
