@@ -47,9 +47,13 @@ type flagValue struct {
 	given   map[string]string
 }
 
+// String returns the text that was given, or that of the default.
 func (v *flagValue) String() string { return v.text }
-func (v *flagValue) Type() string   { return v.setting.Kind }
 
+// Type names the kind of value in --help.
+func (v *flagValue) Type() string { return v.setting.Kind }
+
+// Set checks and keeps what was given.
 func (v *flagValue) Set(text string) error {
 	var scratch Config
 	if err := v.setting.set(&scratch, text); err != nil {

@@ -42,6 +42,7 @@ func (r *Registry) Handler(log *slog.Logger) http.Handler {
 // errorLog hands what goes wrong while a page is made to log.
 type errorLog struct{ log *slog.Logger }
 
+// Println logs v.
 func (l errorLog) Println(v ...any) { l.log.Warn("metrics page is incomplete", slog.Any("problem", v)) }
 
 // Family is one metric, with its labels' names.

@@ -10,6 +10,7 @@ import (
 	"github.com/seed567880c8/turnout/api/awswire"
 	"github.com/seed567880c8/turnout/api/eventbridge"
 	"github.com/seed567880c8/turnout/api/sqs"
+	"github.com/seed567880c8/turnout/api/sts"
 	"github.com/seed567880c8/turnout/broker"
 	"github.com/seed567880c8/turnout/broker/eventlog"
 	"github.com/seed567880c8/turnout/internal/config"
@@ -70,7 +71,7 @@ func (r *rooms) reset(ctx context.Context) error {
 func (r *rooms) apis(wire awswire.Config) (services []*awswire.Service, pages map[string]http.Handler) {
 	queues := sqs.New(r.queues)
 	peek := queues.PeekHandler(wire)
-	return []*awswire.Service{queues.Service(), eventbridge.New(r.broker, eventbridge.Config{})}, map[string]http.Handler{
+	return []*awswire.Service{queues.Service(), eventbridge.New(r.broker, eventbridge.Config{}), sts.Service()}, map[string]http.Handler{
 		sqs.PeekPath:       peek,
 		sqs.PeekPath + "/": peek,
 	}

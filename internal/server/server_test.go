@@ -47,7 +47,7 @@ func get(t *testing.T, url string) (int, string) {
 	transport := &http.Transport{DisableKeepAlives: true}
 	answer, err := (&http.Client{Transport: transport}).Do(r)
 	require.NoError(t, err)
-	defer answer.Body.Close() //nolint:errcheck // read to its end below
+	defer answer.Body.Close()
 	text, err := io.ReadAll(answer.Body)
 	require.NoError(t, err)
 	return answer.StatusCode, string(text)

@@ -124,12 +124,14 @@ func (w *web) Run(ctx context.Context) error {
 	go func() { served <- w.server.Serve(w.listener) }()
 	select {
 	case err := <-served:
-		<-w.admission.close()
-		return fmt.Errorf("serve %s: %w", w.listener.Addr(), err)
+		err = fmt.Errorf("serve %s: %w", w.listener.Addr(), err)
+		return errors.Join(err, w.stop(context.WithoutCancel(ctx)))
 	case <-ctx.Done():
 	}
 	err := w.stop(context.WithoutCancel(ctx))
-	<-served
+	if serr := <-served; !errors.Is(serr, http.ErrServerClosed) {
+		err = errors.Join(err, serr)
+	}
 	return err
 }
 

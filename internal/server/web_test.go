@@ -2,8 +2,10 @@ package server
 
 import (
 	"context"
+	"errors"
 	"io"
 	"log/slog"
+	"net"
 	"net/http"
 	"strings"
 	"testing"
@@ -58,20 +60,42 @@ func newSite(t *testing.T, limits config.Limits, aws func(drained <-chan struct{
 
 func limits() config.Limits { return config.Default(config.Dev).Limits }
 
-// post sends a body and returns the status and the text of the answer.
-func (s *site) post(t *testing.T, path, body string, header ...string) (int, string) {
-	t.Helper()
-	r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "http://turnout.test:4566"+path, strings.NewReader(body))
-	require.NoError(t, err)
+// try sends a body and returns the status and the text of the answer.
+func (s *site) try(ctx context.Context, path, body string, header ...string) (int, string, error) {
+	r, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://turnout.test:4566"+path, strings.NewReader(body))
+	if err != nil {
+		return 0, "", err
+	}
 	for i := 0; i+1 < len(header); i += 2 {
 		r.Header.Set(header[i], header[i+1])
 	}
 	answer, err := s.client.Do(r)
-	require.NoError(t, err)
+	if err != nil {
+		return 0, "", err
+	}
 	text, err := io.ReadAll(answer.Body)
+	return answer.StatusCode, string(text), errors.Join(err, answer.Body.Close())
+}
+
+func (s *site) post(t *testing.T, path, body string, header ...string) (int, string) {
+	t.Helper()
+	status, text, err := s.try(t.Context(), path, body, header...)
 	require.NoError(t, err)
-	require.NoError(t, answer.Body.Close())
-	return answer.StatusCode, string(text)
+	return status, text
+}
+
+// later posts in a goroutine and returns a function that waits for the answer's text, or the error's.
+func (s *site) later(t *testing.T, path, body string) func() string {
+	t.Helper()
+	answer := make(chan string, 1)
+	go func() {
+		_, text, err := s.try(t.Context(), path, body)
+		if err != nil {
+			text = "error: " + err.Error()
+		}
+		answer <- text
+	}()
+	return func() string { return <-answer }
 }
 
 func TestStopAnswersLongPollsAtOnce(t *testing.T) {
@@ -88,15 +112,14 @@ func TestStopAnswersLongPollsAtOnce(t *testing.T) {
 				}
 			}
 		})
-		answer := make(chan string, 1)
-		go func() { _, text := s.post(t, "/", ""); answer <- text }()
+		answer := s.later(t, "/", "")
 		unused, err := s.listener.(*memnet.Listener).Dial(t.Context())
 		require.NoError(t, err)
 		time.Sleep(time.Second)
 
 		began := time.Now()
 		require.NoError(t, s.stop())
-		require.Equal(t, "empty", <-answer, "a long poll that is cut short is answered, not dropped")
+		require.Equal(t, "empty", answer(), "a long poll that is cut short is answered, not dropped")
 		require.Less(t, time.Since(began), time.Second, "a connection without a request does not hold up the stop")
 		_, err = unused.Read(make([]byte, 1))
 		require.ErrorIs(t, err, io.EOF)
@@ -119,22 +142,13 @@ func TestStopWaitsForRequestsAndThenCutsThemOff(t *testing.T) {
 				<-r.Context().Done()
 			}
 		})
-		quick := make(chan string, 1)
-		go func() { _, text := s.post(t, "/quick", ""); quick <- text }()
-		hung := make(chan error, 1)
-		go func() {
-			r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "http://turnout.test:4566/", http.NoBody)
-			if err == nil {
-				_, err = s.client.Do(r) //nolint:bodyclose // there is no answer
-			}
-			hung <- err
-		}()
+		quick, hung := s.later(t, "/quick", ""), s.later(t, "/", "")
 		synctest.Wait()
 		began := time.Now()
 		require.NoError(t, s.stop())
 		require.Equal(t, drainWithin, time.Since(began))
-		require.Equal(t, "done", <-quick, "a request that was being handled is answered")
-		require.Error(t, <-hung)
+		require.Equal(t, "done", quick(), "a request that was being handled is answered")
+		require.Contains(t, hung(), "error: ")
 	})
 }
 
@@ -200,8 +214,7 @@ func TestShedding(t *testing.T) {
 				_, _ = io.WriteString(w, "ok")
 			}
 		})
-		held := make(chan string, 1)
-		go func() { _, text := s.post(t, "/hold", strings.Repeat("x", 90)); held <- text }()
+		held := s.later(t, "/hold", strings.Repeat("x", 90))
 		synctest.Wait()
 
 		status, text := s.post(t, "/", strings.Repeat("x", 80), "X-Amz-Target", "AmazonSQS.SendMessage")
@@ -216,8 +229,26 @@ func TestShedding(t *testing.T) {
 		require.Equal(t, http.StatusOK, status, "what is announced as too large is for the API to refuse")
 
 		close(release)
-		require.Equal(t, "ok", <-held)
+		require.Equal(t, "ok", held())
 		require.NoError(t, s.stop())
 		require.Equal(t, load{shed: 2}, s.admission.load(), "everything reserved was given back")
+	})
+}
+
+func TestBrokenListenerEndsTheServerAndAnswersLongPolls(t *testing.T) {
+	t.Parallel()
+
+	synctest.Test(t, func(t *testing.T) {
+		s := newSite(t, limits(), func(drained <-chan struct{}) http.HandlerFunc {
+			return func(w http.ResponseWriter, _ *http.Request) {
+				<-drained
+				_, _ = io.WriteString(w, "empty")
+			}
+		})
+		answer := s.later(t, "/", "")
+		synctest.Wait()
+		require.NoError(t, s.listener.Close())
+		require.Equal(t, "empty", answer())
+		require.ErrorIs(t, s.stop(), net.ErrClosed, "that nothing can connect any more is a failure")
 	})
 }

@@ -12,6 +12,7 @@ import (
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/credentials"
@@ -62,7 +63,9 @@ func Start(t *testing.T, cfg config.Config) *Bus {
 		chance: rand.New(rand.NewPCG(1, 2)), //nolint:gosec // a failure must repeat
 		disk:   pebblestore.NewMemory(),
 	}
-	b.transport = &http.Transport{DialContext: b.dial, MaxIdleConnsPerHost: 1000}
+	// Idle connections go before the server closes them, which it does after a
+	// minute: a test that sleeps exactly so long would find one half closed.
+	b.transport = &http.Transport{DialContext: b.dial, MaxIdleConnsPerHost: 1000, IdleConnTimeout: 30 * time.Second}
 	b.boot()
 	t.Cleanup(func() {
 		b.transport.CloseIdleConnections()

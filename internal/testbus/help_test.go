@@ -2,6 +2,7 @@ package testbus
 
 import (
 	"errors"
+	"maps"
 	"strconv"
 	"testing"
 	"time"
@@ -33,9 +34,7 @@ func newQueue(t *testing.T, c *sqs.Client, name string, a attributes) *queue {
 func newFIFO(t *testing.T, c *sqs.Client, name string, a attributes) *queue {
 	t.Helper()
 	all := attributes{"FifoQueue": "true"}
-	for k, v := range a {
-		all[k] = v
-	}
+	maps.Copy(all, a)
 	return newQueue(t, c, name+".fifo", all)
 }
 

@@ -19,7 +19,7 @@ func TestVisibilityOfTwelveHours(t *testing.T) {
 
 		time.Sleep(12*time.Hour - time.Second)
 		require.Empty(t, q.receive(), "a message in flight is invisible to the last second")
-		var second = first
+		second := first
 		within(t, time.Second, func() { second = q.one(waiting(20)) })
 		require.Equal(t, "2", receiveCount(second))
 		require.Equal(t, *first.MessageId, *second.MessageId)
