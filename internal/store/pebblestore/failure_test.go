@@ -227,7 +227,7 @@ func TestDamagedLogIsRefused(t *testing.T) {
 			require.NoError(t, s.Close())
 
 			for how, damage := range mutations {
-				for range 10 {
+				for range 5 {
 					damaged := copyDir(t, killed)
 					log := newest(t, damaged, ".log")
 					text, err := os.ReadFile(log)

@@ -25,7 +25,11 @@ func testPowerLoss(t *testing.T, newDisk func(*testing.T) Disk) {
 	const seed = 5
 	rng := rand.New(rand.NewPCG(seed, 0))
 	h := newHistory(seed)
-	for loss := range powerLosses {
+	losses := powerLosses
+	if testing.Short() {
+		losses /= 4
+	}
+	for loss := range losses {
 		keep := []int{0, 10, 50, 90}[loss%4]
 		var acked, begun uint64
 		disk, acked, begun = writeAndLosePower(t, disk, seed, h.n, keep, rng)

@@ -144,7 +144,7 @@ func testBigValues(t *testing.T, newDisk func(*testing.T) Disk) {
 	d := newDisk(t)
 	s, err := d.Open()
 	require.NoError(t, err)
-	sizes := map[string]int{"small": 1, "message": 1 << 20, "bigger": 1<<20 + 1, "huge": 5 << 20}
+	sizes := map[string]int{"small": 1, "message": 1 << 20, "bigger": 1<<20 + 1, "huge": 3 << 20}
 	value := func(key string) []byte { return bytes.Repeat([]byte(key), sizes[key]/len(key)) }
 	commit(t, s, func(b store.Batch) {
 		for key := range sizes {
