@@ -36,7 +36,8 @@ func benchPublish(b *testing.B, fanOut, publishers int) {
 	}
 	detail := append([]byte(`{"text":"`), bytes.Repeat([]byte("x"), 1000)...)
 	e := entry("default", string(append(detail, `"}`...)))
-	bodyBytes := 1000 + 200
+	n.publish(e)
+	bodyBytes := len(n.peek("q0"))
 	before := n.loop.Stats()
 	b.SetParallelism(max(1, publishers/2))
 	b.ReportAllocs()
