@@ -11,7 +11,6 @@ import (
 	"github.com/seed567880c8/turnout/api/eventbridge"
 	"github.com/seed567880c8/turnout/api/sqs"
 	"github.com/seed567880c8/turnout/api/sts"
-	"github.com/seed567880c8/turnout/api/sts"
 	"github.com/seed567880c8/turnout/broker"
 	"github.com/seed567880c8/turnout/broker/eventlog"
 	"github.com/seed567880c8/turnout/internal/config"
