@@ -134,7 +134,7 @@ func mixedSet(t require.TestingT, n int) *rules.Set {
 
 func TestManyRulesAnswerAsAlone(t *testing.T) {
 	t.Parallel()
-	const n = 600
+	const n = 300
 	set := mixedSet(t, n)
 	var patterns []tree
 	for k := range n {
@@ -143,7 +143,7 @@ func TestManyRulesAnswerAsAlone(t *testing.T) {
 		patterns = append(patterns, p)
 	}
 	matches := 0
-	for i := range 30 {
+	for i := range 20 {
 		event := mixedEvent(i*7, n)
 		require.NoError(t, rules.Scan(event))
 		got, err := set.Match(nil, event)

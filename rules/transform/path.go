@@ -173,9 +173,7 @@ func (p Path) String() string { return p.text }
 // Extract returns the JSON of the value the path selects in an event, and its kind. It is a part of event's memory,
 // except for a path with *, for which an array is made. ok is false when there is no such value.
 //
-// The event must have passed [rules.Scan].
-//
-// [rules.Scan]: https://pkg.go.dev/github.com/seed567880c8/turnout/rules#Scan
+// The event must have passed rules.Scan.
 func (p Path) Extract(event []byte) (value []byte, kind Kind, ok bool) {
 	w := walker{b: event}
 	from, end := rawjson.SkipSpace(event, 0), len(event)

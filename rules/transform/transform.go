@@ -145,9 +145,7 @@ func note(text []byte, err error) string {
 // Apply appends what the target gets for an event to dst. On an error, which wraps [ErrNoValue] or [ErrNotJSON] and
 // means that the delivery has failed for good, dst is returned as it was.
 //
-// The event must have passed [rules.Scan].
-//
-// [rules.Scan]: https://pkg.go.dev/github.com/seed567880c8/turnout/rules#Scan
+// The event must have passed rules.Scan.
 func (t *Transform) Apply(dst, event []byte, c Context) ([]byte, error) {
 	switch {
 	case t.constant != nil:
