@@ -11,8 +11,12 @@ import (
 // ErrMalformed is what [Reader.Read] returns for bytes that are not a JSON object, as far as it looks at them.
 var ErrMalformed = errors.New("event is not a well-formed JSON object")
 
-// MaxDepth is how deep the wanted part of an event may nest, whatever limit it was checked with.
-const MaxDepth = 1000
+// MaxDepth is how deep an event may nest when it is checked. The wanted part of it may be a little deeper, because the
+// detail is checked before it is put into its envelope.
+const (
+	MaxDepth      = 1000
+	envelopeDepth = 8
+)
 
 // A Leaf is one value of a wanted field.
 type Leaf struct {
@@ -109,7 +113,7 @@ func (r *Reader) InArrays() bool { return len(r.elements) > 1 }
 
 // object reads the object at i, whose name is n's, and returns the index behind it, or -1.
 func (r *Reader) object(i int, n nodeID, e ElementID) int {
-	if r.depth++; r.depth > MaxDepth {
+	if r.depth++; r.depth > MaxDepth+envelopeDepth {
 		return -1
 	}
 	i = rawjson.SkipSpace(r.b, i+1)
@@ -232,7 +236,7 @@ func (r *Reader) str(raw []byte) string {
 
 // array reads the array at i, whose name is n's: its elements have the same name.
 func (r *Reader) array(i int, n nodeID, e ElementID) int {
-	if r.depth++; r.depth > MaxDepth {
+	if r.depth++; r.depth > MaxDepth+envelopeDepth {
 		return -1
 	}
 	number := int32(len(r.arrays))
