@@ -9,6 +9,7 @@ import (
 // https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_PutEventsRequestEntry.html
 type EventEntry struct {
 	Bus         BusName
+	Account     string // of the publisher, as the event shows it; "" is the bus's
 	Source      string
 	DetailType  string
 	Detail      []byte    // a JSON object

@@ -1,6 +1,7 @@
 package broker
 
 import (
+	"cmp"
 	"encoding/hex"
 	"time"
 	"unicode/utf8"
@@ -38,7 +39,7 @@ func appendEvent(dst []byte, id string, at time.Time, e *turnout.EventEntry) []b
 	dst = append(dst, `,"source":`...)
 	dst = appendQuoted(dst, e.Source)
 	dst = append(dst, `,"account":`...)
-	dst = appendQuoted(dst, e.Bus.Account)
+	dst = appendQuoted(dst, cmp.Or(e.Account, e.Bus.Account))
 	dst = append(dst, `,"time":"`...)
 	dst = at.UTC().AppendFormat(dst, "2006-01-02T15:04:05Z")
 	dst = append(dst, `","region":`...)

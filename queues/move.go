@@ -60,20 +60,20 @@ func (e *Engine) moveDead(r *receive) error {
 }
 
 // readTransfers reads the records of messages on their way; what was deleted
-// meanwhile has none and is left as it is, for move finds it gone.
+// meanwhile has none and is left as it is, for move finds it gone. Events are
+// read too and from here on kept with the message: a dead letter may stay for
+// weeks, and its reference would keep the 4,096 events around it.
 func (e *Engine) readTransfers(id uint32, transfers []transfer) error {
-	var key [messageKeyLen]byte
 	for i := range transfers {
-		b, err := e.store.Get(nil, appendMessageKey(key[:0], id, transfers[i].pos))
+		r, err := e.readRecord(id, transfers[i].pos)
 		if errors.Is(err, store.ErrNotFound) {
 			continue
 		}
 		if err != nil {
 			return err
 		}
-		if transfers[i].record, err = parseRecord(b); err != nil {
-			return err
-		}
+		r.event = 0
+		transfers[i].record = r
 	}
 	return nil
 }

@@ -115,7 +115,7 @@ func (p *publication) decodeEntry(r *awswire.JSONReader, entry *publishEntry) bo
 	ev := &entry.event
 	ev.Resources = noResources
 	ev.TraceHeader = p.traceHeader
-	ev.Bus = turnout.BusName{Scope: p.scope, Name: turnout.DefaultBus}
+	ev.Bus, ev.Account = turnout.BusName{Scope: p.scope, Name: turnout.DefaultBus}, p.scope.Account
 	fine := true
 	for fine {
 		key, ok := r.Key()

@@ -32,7 +32,7 @@ func TestPutEventsDecodesEveryMember(t *testing.T) {
 
 	first := p.entries[0].event
 	require.Equal(t, turnout.EventEntry{
-		Bus:    turnout.BusName{Scope: caller, Name: "default"},
+		Bus: turnout.BusName{Scope: caller, Name: "default"}, Account: caller.Account,
 		Source: "s", DetailType: "t", Detail: []byte(`{"a":"\u00e9"}`), Resources: []string{}, TraceHeader: "Root=request",
 	}, first)
 
@@ -44,6 +44,7 @@ func TestPutEventsDecodesEveryMember(t *testing.T) {
 
 	third := p.entries[2].event
 	require.Equal(t, "111111111111", third.Bus.Account)
+	require.Equal(t, caller.Account, third.Account, "an event shows who published it, on whosever bus")
 	require.Equal(t, time.Unix(1_700_000_000, 0).UTC(), third.Time)
 	require.NotNil(t, third.Resources)
 }
