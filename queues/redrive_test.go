@@ -9,6 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/seed567880c8/turnout"
+	"github.com/seed567880c8/turnout/internal/partition"
 	"github.com/seed567880c8/turnout/queues"
 )
 
@@ -156,5 +157,27 @@ func TestMoveTask(t *testing.T) {
 		requireCode(t, turnout.CodeInvalidParameter, err)
 		_, err = n.CancelMoveTask(t.Context(), dlq, "unknown")
 		requireCode(t, turnout.CodeNotFound, err)
+	})
+}
+
+// TestDeadLetterHoldsItsEvent: an event is stored once for all queues, until
+// it is dead-lettered; then the dead letter holds it and the log is free of it.
+func TestDeadLetterHoldsItsEvent(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		n := start(t, queues.Config{})
+		dlq := n.create("dlq", nil)
+		q := n.create("q", redriveTo(dlq, 1))
+		body := []byte(`{"detail":{}}`)
+		require.NoError(t, n.loop.Do(func(tx *partition.Tx) error {
+			return n.Deliver(tx, q, queues.Delivery{Event: n.events.Append(tx, body), EventBody: body})
+		}))
+		require.Equal(t, 1, n.events.Stats().Pairs)
+		got := n.receive(q, 1)
+		require.Equal(t, body, got[0].Body)
+		n.changeVisibility(q, got[0], 0)
+		require.Empty(t, n.receive(q, 1))
+		require.Equal(t, body, n.receive(dlq, 1)[0].Body)
+		require.Zero(t, n.events.Stats().Pairs)
 	})
 }
