@@ -304,3 +304,36 @@ func TestSlowQueueDoesNotHoldUpAnother(t *testing.T) {
 		require.Equal(t, depth{}, slow.depth(), "events wait as long as the queue's retention")
 	})
 }
+
+func TestDeletedBusOfARuleIsUndeliverable(t *testing.T) {
+	t.Parallel()
+
+	Test(t, func(t *testing.T, b *Bus) {
+		first, second := newBus(t, b, "first"), newBus(t, b, "second")
+		dlq := newQueue(t, b.SQS(), "dlq", nil)
+		first.rule("forward", `{"source":["shop"]}`, to("1", second.arn(), func(target *types.Target) {
+			target.DeadLetterConfig = &types.DeadLetterConfig{Arn: str(dlq.arn())}
+		}))
+		_, err := second.client.DeleteEventBus(t.Context(), &eventbridge.DeleteEventBusInput{Name: &second.bus})
+		require.NoError(t, err)
+		id := first.put(`{}`)
+		require.Equal(t, id, parseEnvelope(t, *dlq.one().Body).ID)
+	})
+}
+
+func TestRulesOfOtherScopesDoNotMatch(t *testing.T) {
+	t.Parallel()
+
+	Test(t, func(t *testing.T, b *Bus) {
+		q := newQueue(t, b.SQS(), "q", nil)
+		here := defaultBus(t, b)
+		here.rule("all", `{"source":["shop"]}`, to("1", q.arn()))
+		for _, c := range []*eventbridge.Client{b.EventBridgeIn("111111111111", Region), b.EventBridgeIn(Account, "eu-west-1")} {
+			there := &events{t: t, client: c, bus: "default"}
+			there.put(`{}`)
+		}
+		require.Equal(t, depth{}, q.depth())
+		here.put(`{}`)
+		require.Equal(t, depth{visible: 1}, q.depth())
+	})
+}

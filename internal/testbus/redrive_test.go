@@ -236,3 +236,60 @@ func TestMoveTaskGoesOnAfterARestart(t *testing.T) {
 		require.Equal(t, depth{visible: 6}, q.depth(), "each message was moved, and moved once")
 	})
 }
+
+func TestMessageStaysWhenItsDeadLetterQueueIsGone(t *testing.T) {
+	t.Parallel()
+
+	Test(t, func(t *testing.T, b *Bus) {
+		dlq := newQueue(t, b.SQS(), "dlq", nil)
+		q := newQueue(t, b.SQS(), "q", redriveTo(dlq, 1))
+		q.send("x")
+		dlq.remove()
+		for range 3 {
+			q.one(invisible(1))
+			time.Sleep(time.Second)
+		}
+		require.Equal(t, depth{visible: 1}, q.depth(), "there is nowhere to move it, so it is not lost")
+	})
+}
+
+func TestDeduplicationNeverEatsAMovedMessage(t *testing.T) {
+	t.Parallel()
+
+	Test(t, func(t *testing.T, b *Bus) {
+		dlq := newFIFO(t, b.SQS(), "dlq", nil)
+		q := newFIFO(t, b.SQS(), "q", redriveTo(dlq, 1))
+		dlq.send("direct", inGroup("g"), withDedup("d"))
+		q.send("moved", inGroup("g"), withDedup("d"))
+		q.one(invisible(1))
+		time.Sleep(time.Second)
+		require.Empty(t, q.receive())
+		got := dlq.receive()
+		require.Equal(t, []string{"direct", "moved"}, bodies(got), "a move to the dead-letter queue is no send")
+		for _, m := range got {
+			dlq.changeVisibility(m, 0)
+		}
+		startMove(t, b, &sqs.StartMessageMoveTaskInput{SourceArn: str(dlq.arn()), DestinationArn: str(q.arn())})
+		time.Sleep(5 * time.Second)
+		require.Equal(t, "COMPLETED", *newestMove(t, b, dlq).Status)
+		require.Equal(t, []string{"direct", "moved"}, bodies(q.receive()), "and neither is a move back")
+	})
+}
+
+func TestExpiryOfDeadLetters(t *testing.T) {
+	t.Parallel()
+
+	Test(t, func(t *testing.T, b *Bus) {
+		dlq := newQueue(t, b.SQS(), "dlq", attributes{"MessageRetentionPeriod": "600"})
+		q := newQueue(t, b.SQS(), "q", redriveTo(dlq, 1))
+		sent := q.send("x")
+		time.Sleep(9 * time.Minute)
+		q.one(invisible(1))
+		time.Sleep(time.Second)
+		require.Empty(t, q.receive())
+		m := dlq.one(invisible(1))
+		require.Equal(t, *sent.MessageId, *m.MessageId)
+		time.Sleep(time.Minute)
+		require.Equal(t, depth{}, dlq.depth(), "on a standard queue retention goes on from the first send")
+	})
+}
