@@ -79,7 +79,7 @@ func StringEnd(b []byte, i int) (end int, escaped bool) {
 
 // escapeLen returns the length of the escape sequence b begins with, 0 if it is none that JSON knows.
 func escapeLen(b []byte) int {
-	if len(b) < 2 {
+	if len(b) < 2 || b[0] != '\\' {
 		return 0
 	}
 	switch b[1] {
