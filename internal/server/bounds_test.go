@@ -184,6 +184,46 @@ func TestDiskWatchRefusesAndRecovers(t *testing.T) {
 	})
 }
 
+func TestFullDiskIsReclaimedNowAndThen(t *testing.T) {
+	t.Parallel()
+
+	synctest.Test(t, func(t *testing.T) {
+		var free atomic.Uint64
+		reclaims := make(chan time.Time, 100)
+		d := &diskWatch{
+			usage:  func() (store.Usage, error) { return store.Usage{FreeBytes: free.Load(), TotalBytes: 1 << 40}, nil },
+			floor:  config.Disk{FreeMinBytes: 1 << 20},
+			refuse: func(bool) {},
+			reclaim: func(ctx context.Context) error {
+				reclaims <- time.Now()
+				select { // a slow one, that ends with ctx
+				case <-time.After(5 * time.Second):
+				case <-ctx.Done():
+				}
+				if len(reclaims) == 3 {
+					free.Store(1 << 30)
+				}
+				return nil
+			},
+			log: slog.New(slog.DiscardHandler),
+		}
+		d.look()
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan error, 1)
+		go func() { done <- d.Run(ctx) }()
+		time.Sleep(time.Hour)
+		require.Len(t, reclaims, 3, "there is nothing to reclaim once there is room")
+		first := <-reclaims
+		require.Equal(t, 5*time.Second+reclaimEvery, (<-reclaims).Sub(first))
+		require.False(t, d.state.Load().full)
+
+		free.Store(0)
+		time.Sleep(diskLookMax + time.Second)
+		cancel()
+		require.NoError(t, <-done, "a stop does not wait for a reclaim")
+	})
+}
+
 func TestDiskLooksMoreOftenWhenLittleIsLeft(t *testing.T) {
 	t.Parallel()
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -19,8 +20,10 @@ type diskWatch struct {
 	usage  func() (store.Usage, error)
 	floor  config.Disk
 	refuse func(bool) // called when the answer changes
-	log    *slog.Logger
-	state  atomic.Pointer[diskState]
+	// reclaim gives back the space of what was deleted; nil: the store cannot.
+	reclaim func(context.Context) error
+	log     *slog.Logger
+	state   atomic.Pointer[diskState]
 }
 
 // diskState is what a look at the volume found.
@@ -39,18 +42,45 @@ const (
 	diskLookMax        = 5 * time.Second
 )
 
+// reclaimEvery is how often the store is asked to give space back while the
+// disk stays full. Each time costs a look at every table.
+const reclaimEvery = 15 * time.Second
+
 // Run looks at the volume until ctx ends. Call look once before.
 func (d *diskWatch) Run(ctx context.Context) error {
 	timer := time.NewTimer(d.state.Load().nextLook())
 	defer timer.Stop()
+	var reclaiming sync.WaitGroup
+	defer reclaiming.Wait()
+	var reclaimed chan struct{} // nil: no reclaim runs
+	var nextReclaim time.Time
 	for {
 		select {
 		case <-ctx.Done():
 			return nil
+		case <-reclaimed:
+			reclaimed, nextReclaim = nil, time.Now().Add(reclaimEvery)
 		case <-timer.C:
-			d.look()
-			timer.Reset(d.state.Load().nextLook())
 		}
+		d.look()
+		timer.Reset(d.state.Load().nextLook())
+		if d.state.Load().full && d.reclaim != nil && reclaimed == nil && !time.Now().Before(nextReclaim) {
+			done := make(chan struct{})
+			reclaimed = done
+			reclaiming.Go(func() {
+				defer close(done)
+				d.reclaimSpace(ctx)
+			})
+		}
+	}
+}
+
+// reclaimSpace makes the store give back what consumers have deleted. Without
+// it the disk would stay full: the engine waits for more writes to do so, and
+// there will be none.
+func (d *diskWatch) reclaimSpace(ctx context.Context) {
+	if err := d.reclaim(ctx); err != nil && ctx.Err() == nil {
+		d.log.LogAttrs(ctx, slog.LevelWarn, "space of deleted data could not be given back", slog.Any("error", err))
 	}
 }
 

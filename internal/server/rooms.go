@@ -16,6 +16,7 @@ import (
 	"github.com/seed567880c8/turnout/internal/config"
 	"github.com/seed567880c8/turnout/internal/partition"
 	"github.com/seed567880c8/turnout/internal/store"
+	"github.com/seed567880c8/turnout/internal/store/pebblestore"
 	"github.com/seed567880c8/turnout/queues"
 )
 
@@ -49,6 +50,9 @@ func newRooms(cfg config.Config, s store.Store, log *slog.Logger) (*rooms, error
 	r.loop.Add(r.events) // last: its flush counts what the others released
 	r.probe = &probe{do: r.loop.Do}
 	r.disk = &diskWatch{usage: s.Usage, floor: cfg.Disk, log: log, refuse: r.refuseData}
+	if engine, ok := s.(*pebblestore.Store); ok {
+		r.disk.reclaim = engine.Reclaim
+	}
 	r.disk.look()
 	return r, nil
 }
