@@ -15,7 +15,11 @@ import (
 // eachLoss runs f once for each share of the unsynced data that a power loss may leave.
 func eachLoss(t *testing.T, f func(t *testing.T, b *Bus, keepPercent int)) {
 	t.Helper()
-	for _, keep := range []int{0, 10, 50, 90} {
+	losses := []int{0, 10, 50, 90}
+	if testing.Short() {
+		losses = []int{0, 50}
+	}
+	for _, keep := range losses {
 		t.Run(strconv.Itoa(keep), func(t *testing.T) {
 			t.Parallel()
 

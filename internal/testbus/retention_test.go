@@ -10,6 +10,9 @@ import (
 func TestRetentionOfFourteenDays(t *testing.T) {
 	t.Parallel()
 
+	if testing.Short() {
+		t.Skip("two weeks cost the storage engine seconds of ticks under the race detector")
+	}
 	Test(t, func(t *testing.T, b *Bus) {
 		q := newQueue(t, b.SQS(), "q", attributes{"MessageRetentionPeriod": "1209600"})
 		q.send("a")
