@@ -3,6 +3,7 @@ package server
 import (
 	"cmp"
 	"slices"
+	"strings"
 
 	"github.com/seed567880c8/turnout"
 	"github.com/seed567880c8/turnout/broker"
@@ -148,7 +149,10 @@ func reportQueues(r *metrics.Registry, rooms *rooms, seriesMax int) {
 			names = append(names, name)
 		}
 		slices.SortFunc(names, func(a, b turnout.QueueName) int {
-			return cmp.Or(cmp.Compare(total(depths[b]), total(depths[a])), cmp.Compare(a.ARN(), b.ARN()))
+			if c := cmp.Compare(total(depths[b]), total(depths[a])); c != 0 {
+				return c
+			}
+			return cmp.Or(strings.Compare(a.Name, b.Name), strings.Compare(a.Region, b.Region), strings.Compare(a.Account, b.Account))
 		})
 		for _, state := range states {
 			e.Value(messages, float64(state.of(all)), state.name)
