@@ -100,6 +100,7 @@ func (e *Engine) UpdateQueue(_ context.Context, name turnout.QueueName, change f
 		}
 		q.settings, q.modified = s, tx.Now.Unix()
 		q.store(tx)
+		q.reorderFlights()
 		q.advance(tx) // a shorter delay or retention takes effect now
 		q.serve(tx)
 		return nil
@@ -202,7 +203,7 @@ func (q *queue) empty(tx *partition.Tx) {
 	q.count = 0
 	q.received = make(map[uint64]*message)
 	clear(q.unrecorded)
-	q.flights = newMessageHeap(earlierVisibility)
+	q.flights = newMessageHeap(q.endsEarlier)
 	q.clearOrder()
 	q.delayed = delays{}
 	q.dedup = dedup{scope: q.dedup.scope}

@@ -39,8 +39,7 @@ func newMessageHeap(less func(a, b *message) bool) heap[*message] {
 	return heap[*message]{less: less, place: (*message).setIndex}
 }
 
-func earlierPosition(a, b *message) bool   { return a.pos.before(b.pos) }
-func earlierVisibility(a, b *message) bool { return a.visibleAt < b.visibleAt }
+func earlierPosition(a, b *message) bool { return a.pos.before(b.pos) }
 
 // never is a time in Unix ms that does not come.
 const never = int64(math.MaxInt64)

@@ -45,13 +45,10 @@ type model struct {
 	sentAt   map[string]time.Time
 }
 
-// expire drops what retention ended; the engine counts what is in flight until it is visible again.
+// expire drops what retention ended, in flight or not.
 func (m *model) expire() {
 	now := time.Now()
-	m.messages = slices.DeleteFunc(m.messages, func(x *modelMessage) bool {
-		over := !x.sentAt.Add(m.retain).After(now)
-		return over && (m.fifo || !x.inFlight(now) || !x.visibleAt.After(now))
-	})
+	m.messages = slices.DeleteFunc(m.messages, func(x *modelMessage) bool { return !x.sentAt.Add(m.retain).After(now) })
 }
 
 func (x *modelMessage) inFlight(now time.Time) bool { return x.receives > 0 && x.visibleAt.After(now) }

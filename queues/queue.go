@@ -39,7 +39,7 @@ type queue struct {
 	nextSeq  uint64
 	count    int64 // messages not gone
 	received map[uint64]*message
-	flights  heap[*message] // in flight, by visibleAt
+	flights  heap[*message] // in flight, by flightEnd
 	order    order
 	fifo     *fifoOrder     // order, when the queue is FIFO
 	standard *standardOrder // order, when it is not
@@ -68,9 +68,9 @@ func newQueue(e *Engine, id uint32, name turnout.QueueName, settings turnout.Que
 	q := &queue{
 		engine: e, id: id, name: name, settings: settings,
 		nextSeq: 1, received: make(map[uint64]*message), unrecorded: make(map[*message]struct{}),
-		flights: newMessageHeap(earlierVisibility),
-		due:     never, timer: -1,
+		due: never, timer: -1,
 	}
+	q.flights = newMessageHeap(q.endsEarlier)
 	q.clearOrder()
 	q.log.complete = true
 	return q
@@ -105,6 +105,20 @@ func (q *queue) expiresAt(sentAt int64) int64 {
 
 func (q *queue) expired(m *message, now int64) bool { return q.expiresAt(m.sentAt) <= now }
 
+// flightEnd returns when m leaves flight, Unix ms: it becomes visible or expires.
+func (q *queue) flightEnd(m *message) int64 { return min(m.visibleAt, q.expiresAt(m.sentAt)) }
+
+func (q *queue) endsEarlier(a, b *message) bool { return q.flightEnd(a) < q.flightEnd(b) }
+
+// reorderFlights restores the order of the flights after the retention changed.
+func (q *queue) reorderFlights() {
+	all := q.flights.items
+	q.flights = newMessageHeap(q.endsEarlier)
+	for _, m := range all {
+		q.flights.push(m)
+	}
+}
+
 // moreStored reports whether the store may hold messages that could be handed
 // out now but are not in memory yet.
 func (q *queue) moreStored() bool {
@@ -114,14 +128,15 @@ func (q *queue) moreStored() bool {
 // advance does everything that has become due by tx.Now.
 func (q *queue) advance(tx *partition.Tx) {
 	now := tx.Now.UnixMilli()
-	for q.flights.len() > 0 && q.flights.top().visibleAt <= now {
-		m := q.flights.pop()
-		q.ended(m, m.visibleAt)
+	for q.flights.len() > 0 && q.flightEnd(q.flights.top()) <= now {
+		m := q.flights.top()
 		if q.expired(m, now) {
 			q.remove(tx, m)
 			q.engine.stats.expired.Add(1)
 			continue
 		}
+		q.flights.pop()
+		q.ended(m, m.visibleAt)
 		q.giveBack(m)
 	}
 	q.delayed.prune(now - q.lag())
@@ -193,7 +208,7 @@ func (q *queue) depth() turnout.QueueDepth {
 func (q *queue) nextDue() int64 {
 	due := never
 	if q.flights.len() > 0 {
-		due = q.flights.top().visibleAt
+		due = q.flightEnd(q.flights.top())
 	}
 	if q.log.next != never && !q.log.reading {
 		due = min(due, q.log.next+q.lag())

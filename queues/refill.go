@@ -163,7 +163,7 @@ func (q *queue) message(r *readMessage) *message {
 		m.group = q.fifo.groupOf(r.group)
 		return m
 	}
-	m.tenant = q.standard.fair.hold(r.group)
+	m.tenant = q.standard.fair.hold(r.group, r.sentAt)
 	return m
 }
 

@@ -216,10 +216,10 @@ func (f *fairness) noisyReady() (n int) {
 	return n
 }
 
-// hold counts one more message in memory of the tenant with the given id and
+// hold counts one more message in memory, sent at sentAt, of the tenant with the given id and
 // returns the tenant, nil for no id or too many tenants. release takes it
 // back; a tenant without any message, whose processing is forgotten, is dropped.
-func (f *fairness) hold(id string) *tenant {
+func (f *fairness) hold(id string, sentAt int64) *tenant {
 	if id == "" {
 		return nil
 	}
@@ -235,6 +235,7 @@ func (f *fairness) hold(id string) *tenant {
 		f.tenants[id] = t
 	}
 	t.held++
+	t.sentAt = max(t.sentAt, sentAt)
 	return t
 }
 

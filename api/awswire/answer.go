@@ -73,7 +73,7 @@ func (x *exchange) queryEnvelope(e *Encoder, result Result) {
 // answerError writes err in the request's protocol.
 func (x *exchange) answerError(ctx context.Context, err error) {
 	w := wireError(x.svc, x.req.Protocol, err)
-	if w.Status >= http.StatusInternalServerError {
+	if w.Status == http.StatusInternalServerError { // a 503 is a refusal: counted, and too many to log
 		x.h.cfg.Log.LogAttrs(ctx, slog.LevelError, "request failed",
 			slog.String("request_id", x.req.RequestID), slog.String("operation", x.req.Operation), slog.Any("error", err))
 	}
