@@ -209,11 +209,15 @@ func (s *Store) options(cfg Config) *pebble.Options {
 		CacheSize:                   cfg.CacheBytes,
 		MemTableSize:                cfg.MemTableBytes,
 		MemTableStopWritesThreshold: 4,
-		L0CompactionThreshold:       4,
+		// The log is written in key order within each prefix, so most tables of
+		// L0 do not overlap: left there longer, and split, many of them move down
+		// without being written again.
+		L0CompactionThreshold: 8,
+		FlushSplitBytes:       4 << 20,
 		// Twice Pebble's: a burst may outrun one compaction for a while, and
 		// what it writes is mostly consumed and deleted before it is merged.
 		L0StopWritesThreshold:      24,
-		LBaseMaxBytes:              64 << 20,
+		LBaseMaxBytes:              512 << 20,
 		FlushDelayDeleteRange:      rangeDeleteFlush,
 		CompactionConcurrencyRange: func() (lower, upper int) { return 1, 2 },
 	}
