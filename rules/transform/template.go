@@ -246,6 +246,9 @@ func (t *template) apply(dst, event []byte, c Context) ([]byte, error) {
 	from := len(dst)
 	suspect := ""
 	for _, p := range t.pieces {
+		if len(dst)-from > OutputBytesMax {
+			return dst[:from], ErrTooLarge
+		}
 		dst = append(dst, p.literal...)
 		if p.variable < 0 {
 			continue
@@ -264,6 +267,9 @@ func (t *template) apply(dst, event []byte, c Context) ([]byte, error) {
 		default:
 			dst = append(dst, value...)
 		}
+	}
+	if len(dst)-from > OutputBytesMax {
+		return dst[:from], ErrTooLarge
 	}
 	if suspect != "" && !json.Valid(dst[from:]) {
 		return dst[:from], fmt.Errorf("%w: <%s> is an object or array and stands inside a string", ErrNotJSON, suspect)

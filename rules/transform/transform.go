@@ -142,7 +142,15 @@ func note(text []byte, err error) string {
 	return rawjson.SourceNote(text, line, column)
 }
 
-// Apply appends what the target gets for an event to dst. On an error, which wraps [ErrNoValue] or [ErrNotJSON] and
+// OutputBytesMax bounds what a template makes of an event: larger than anything
+// a queue takes, and small enough that a template that repeats a placeholder
+// hundreds of times cannot exhaust memory on a large event.
+const OutputBytesMax = 4 << 20
+
+// ErrTooLarge says that a template made more than OutputBytesMax bytes of an event.
+var ErrTooLarge = fmt.Errorf("the input that the template makes of the event is larger than %d bytes", OutputBytesMax)
+
+// Apply appends what the target gets for an event to dst. On an error, which wraps [ErrNoValue], [ErrNotJSON] or [ErrTooLarge] and
 // means that the delivery has failed for good, dst is returned as it was.
 //
 // The event must have passed rules.Scan.

@@ -454,3 +454,16 @@ func BenchmarkApply(b *testing.B) {
 		})
 	}
 }
+
+func TestTemplateOutputIsBounded(t *testing.T) {
+	t.Parallel()
+	tr, err := transform.Parse(transform.Spec{TargetID: "1", InputTransformer: &transform.InputTransformer{
+		InputPathsMap: map[string]string{"a": "$.detail"},
+		InputTemplate: "[" + strings.Repeat("<a>,", 1000) + "<a>]",
+	}})
+	require.NoError(t, err)
+	large := []byte(`{"detail":"` + strings.Repeat("x", 100_000) + `"}`)
+	out, err := tr.Apply([]byte("kept"), large, context)
+	require.ErrorIs(t, err, transform.ErrTooLarge)
+	require.Equal(t, "kept", string(out))
+}
