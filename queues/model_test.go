@@ -300,7 +300,7 @@ func (m *model) all() map[string]*modelMessage {
 }
 
 func testModel(t *testing.T, isFIFO bool) {
-	t.Parallel()
+	t.Helper()
 	rapid.Check(t, func(rt *rapid.T) {
 		m := &model{
 			t: rt, fifo: isFIFO, dead: make(map[string]bool), sent: make(map[string]string), sentAt: make(map[string]time.Time),
@@ -341,5 +341,12 @@ func testModel(t *testing.T, isFIFO bool) {
 	})
 }
 
-func TestStandardQueueModel(t *testing.T) { testModel(t, false) }
-func TestFIFOQueueModel(t *testing.T)     { testModel(t, true) }
+func TestStandardQueueModel(t *testing.T) {
+	t.Parallel()
+	testModel(t, false)
+}
+
+func TestFIFOQueueModel(t *testing.T) {
+	t.Parallel()
+	testModel(t, true)
+}

@@ -155,8 +155,7 @@ func (p *Partition) Run(ctx context.Context) error {
 	close(commits)
 	committer.Wait()
 	p.refusePending()
-	var failure commitError
-	if errors.As(context.Cause(ctx), &failure) {
+	if failure, ok := errors.AsType[commitError](context.Cause(ctx)); ok {
 		return failure
 	}
 	return nil
