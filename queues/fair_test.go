@@ -32,7 +32,7 @@ func TestFairQueue(t *testing.T) {
 		q := n.create("shared", nil)
 		backlog := 12_000
 		if testing.Short() {
-			backlog = 3 * 2048
+			backlog = 6_000
 		}
 		n.sendTenant(q, "noisy", 0, backlog)
 		n.sendTenant(q, "quiet", 0, 5)

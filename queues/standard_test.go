@@ -73,7 +73,7 @@ func TestBacklogBeyondTheWindow(t *testing.T) {
 		q := n.create("deep", nil)
 		total := 10_000
 		if testing.Short() {
-			total = 3 * 2048
+			total = 6_000
 		}
 		want := make([]string, total)
 		for i := 0; i < total; i += 10 {

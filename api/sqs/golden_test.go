@@ -108,6 +108,7 @@ func (g *golden) run(t *testing.T, d *datadriven.TestData) string {
 	r.Host = "localhost:4566"
 	w := httptest.NewRecorder()
 	g.handler.ServeHTTP(w, r)
+	synctest.Wait() // what it set going, such as a move task, does its part of this instant
 	name := ""
 	d.MaybeScanArgs(t, "save", &name)
 	return g.show(w, name)
