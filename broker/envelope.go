@@ -3,27 +3,11 @@ package broker
 import (
 	"bytes"
 	"cmp"
-	"encoding/hex"
 	"time"
 	"unicode/utf8"
 
 	"github.com/seed567880c8/turnout"
 )
-
-// appendID appends the UUID of version 4 that 16 random bytes make.
-func appendID(dst []byte, random *[16]byte) []byte {
-	u := *random
-	u[6] = u[6]&0x0f | 0x40 // version 4
-	u[8] = u[8]&0x3f | 0x80 // variant of RFC 9562
-	for i, end := range [...]int{4, 6, 8, 10, 16} {
-		if i > 0 {
-			dst = append(dst, '-')
-		}
-		start := [...]int{0, 4, 6, 8, 10}[i]
-		dst = hex.AppendEncode(dst, u[start:end])
-	}
-	return dst
-}
 
 // idAt is where an event's id begins in its text.
 const idAt = len(`{"version":"0","id":"`)

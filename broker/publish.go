@@ -173,7 +173,7 @@ func (p *publication) newID() (string, error) {
 		return "", fmt.Errorf("make an event id: %w", err)
 	}
 	copy(random[:], p.random)
-	return string(appendID(p.random[:0], &random)), nil
+	return string(turnout.AppendUUID(p.random[:0], random)), nil
 }
 
 func (p *publication) body(e *event) []byte { return p.text[e.from:e.to] }

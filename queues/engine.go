@@ -287,8 +287,6 @@ func (e *Engine) messageID(id uint32, seq uint64) (u [16]byte) {
 	binary.BigEndian.PutUint32(u[:], id)
 	binary.BigEndian.PutUint64(u[8:], seq)
 	e.secret.names.Encrypt(u[:], u[:])
-	u[6] = u[6]&0x0f | 0x40 // version 4
-	u[8] = u[8]&0x3f | 0x80 // variant of RFC 9562
 	return u
 }
 

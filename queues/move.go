@@ -187,7 +187,6 @@ func (e *Engine) StartMoveTask(_ context.Context, spec turnout.MoveTaskSpec) (tu
 	if _, err := io.ReadFull(e.cfg.Random, id); err != nil {
 		return turnout.MoveTask{}, fmt.Errorf("make a task id: %w", err)
 	}
-	id[6], id[8] = id[6]&0x0f|0x40, id[8]&0x3f|0x80
 	var started turnout.MoveTask
 	err := e.loop.Do(func(tx *partition.Tx) error {
 		source, err := e.checkMove(tx, &spec)
@@ -195,7 +194,7 @@ func (e *Engine) StartMoveTask(_ context.Context, spec turnout.MoveTaskSpec) (tu
 			return err
 		}
 		t := &task{SourceID: source.id, MoveTask: turnout.MoveTask{
-			MoveTaskSpec: spec, ID: uuid([16]byte(id)), Status: turnout.MoveRunning,
+			MoveTaskSpec: spec, ID: turnout.UUID([16]byte(id)), Status: turnout.MoveRunning,
 			StartedAt: tx.Now, ToMove: source.depth().Visible,
 		}}
 		t.key = append(append6(appendQueueKey(nil, prefixTask, source.id), uint64(tx.Now.UnixMilli())), id...)

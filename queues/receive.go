@@ -304,10 +304,10 @@ func (e *Engine) receivedMessage(name turnout.QueueName, id uint32, pos position
 		m.SenderID = name.Account
 	}
 	if r.moved != nil {
-		m.MessageID = uuid(r.moved.messageID)
+		m.MessageID = turnout.UUID(r.moved.messageID)
 		m.DeadLetterSourceARN = r.moved.sourceARN
 	} else {
-		m.MessageID = uuid(e.messageID(id, pos.seq))
+		m.MessageID = turnout.UUID(e.messageID(id, pos.seq))
 	}
 	if r.dedupID != "" { // FIFO messages always have one
 		m.SequenceNumber = sequenceNumber(pos.seq)

@@ -82,7 +82,7 @@ func (e *Engine) sentMessage(o *outgoing) turnout.SentMessage {
 	if o.err != nil {
 		return turnout.SentMessage{Err: o.err}
 	}
-	s := turnout.SentMessage{MessageID: uuid(e.messageID(o.queue, o.seq))}
+	s := turnout.SentMessage{MessageID: turnout.UUID(e.messageID(o.queue, o.seq))}
 	if o.fifo {
 		s.SequenceNumber = sequenceNumber(o.seq)
 	}
@@ -93,17 +93,6 @@ func (e *Engine) sentMessage(o *outgoing) turnout.SentMessage {
 func sequenceNumber(seq uint64) string {
 	const first = 10_000_000_000_000_000_000
 	return strconv.FormatUint(first+seq, 10)
-}
-
-func uuid(u [16]byte) string {
-	var b [36]byte
-	hex.Encode(b[:8], u[:4])
-	hex.Encode(b[9:13], u[4:6])
-	hex.Encode(b[14:18], u[6:8])
-	hex.Encode(b[19:23], u[8:10])
-	hex.Encode(b[24:], u[10:])
-	b[8], b[13], b[18], b[23] = '-', '-', '-', '-'
-	return string(b[:])
 }
 
 // send decides one message: refused, a duplicate, or stored.

@@ -38,13 +38,12 @@ const (
 )
 
 // windowMax is how many ready references a standard queue holds in memory, at
-// about 110 bytes each. A refill of half of it takes a millisecond or two, in
-// which the other half feeds 200,000 receives a second.
+// about 120 bytes each: while half of it is read again the other half is handed out.
 const windowMax = 2048
 
 // standardOrder hands out the lowest position first: what was received and
 // became visible again before what never was. With tenants (message group ids
-// on a standard queue) those that hold up the others come last: see fair.go.
+// on a standard queue) those that hold up the others come last: see fairness.
 type standardOrder struct {
 	window   deque          // never received, in order
 	returned heap[*message] // received before, visible again

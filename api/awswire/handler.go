@@ -3,7 +3,6 @@ package awswire
 import (
 	"context"
 	"crypto/rand"
-	"encoding/hex"
 	"log/slog"
 	"net/http"
 	"strings"
@@ -62,16 +61,7 @@ func (c Config) withDefaults() Config {
 func newRequestID() string {
 	var b [16]byte
 	rand.Read(b[:]) // never fails: it would end the process
-	b[6] = b[6]&0x0f | 0x40
-	b[8] = b[8]&0x3f | 0x80
-	var s [36]byte
-	hex.Encode(s[:8], b[:4])
-	hex.Encode(s[9:13], b[4:6])
-	hex.Encode(s[14:18], b[6:8])
-	hex.Encode(s[19:23], b[8:10])
-	hex.Encode(s[24:], b[10:])
-	s[8], s[13], s[18], s[23] = '-', '-', '-', '-'
-	return string(s[:])
+	return turnout.UUID(b)
 }
 
 // Handler serves the AWS protocols of its services on one path tree.
