@@ -79,7 +79,7 @@ type readJob struct {
 type readResult struct {
 	messages  []readMessage
 	exhausted bool  // there is nothing more up to to
-	next      int64 // when exhausted: position time of the first message behind to, or never
+	next      int64 // when exhausted: position time of the first message behind to that was there when the read began, or never
 }
 
 // readMessage is a message of the log, without what only a receive needs.
@@ -174,12 +174,17 @@ func read(r store.Reader, job readJob) (readResult, error) {
 	_, upper := queueRange(prefixMessage, job.queue)
 	pairs, scanErr := r.Scan(lower, upper)
 	got.exhausted = true
+	since := 0 // messages sent since the read began: the loop knows them
 	for key, value := range pairs {
 		_, pos, ok := parseMessageKey(key)
 		if !ok {
 			return got, fmt.Errorf("%w: message key %x", errRecord, key)
 		}
 		if job.to.before(pos) {
+			if !job.aside && pos.seq > job.to.seq && since < windowMax {
+				since++
+				continue
+			}
 			got.next = pos.at
 			break
 		}

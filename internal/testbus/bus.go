@@ -42,8 +42,8 @@ type Bus struct {
 	chance    *rand.Rand
 	disk      *pebblestore.Memory
 	network   atomic.Pointer[network]
-	transport *http.Transport
-	cancel    context.CancelFunc // nil: stopped
+	transport atomic.Pointer[http.Transport] // of this start of the server: no connection outlives it
+	cancel    context.CancelFunc             // nil: stopped
 	done      chan error
 }
 
@@ -63,12 +63,9 @@ func Start(t *testing.T, cfg config.Config) *Bus {
 		chance: rand.New(rand.NewPCG(1, 2)), //nolint:gosec // a failure must repeat
 		disk:   pebblestore.NewMemory(),
 	}
-	// Idle connections go before the server closes them, which it does after a
-	// minute: a test that sleeps exactly so long would find one half closed.
-	b.transport = &http.Transport{DialContext: b.dial, MaxIdleConnsPerHost: 1000, IdleConnTimeout: 30 * time.Second}
 	b.boot()
 	t.Cleanup(func() {
-		b.transport.CloseIdleConnections()
+		b.transport.Load().CloseIdleConnections()
 		if b.cancel != nil {
 			require.NoError(t, b.Stop())
 		}
@@ -90,6 +87,12 @@ func (b *Bus) boot() {
 	require.NoError(b.t, err, "open the disk")
 	network := newNetwork()
 	b.network.Store(network)
+	// Idle connections go before the server closes them, which it does after a
+	// minute: a test that sleeps exactly so long would find one half closed.
+	old := b.transport.Swap(&http.Transport{DialContext: b.dial, MaxIdleConnsPerHost: 1000, IdleConnTimeout: 30 * time.Second})
+	if old != nil {
+		old.CloseIdleConnections()
+	}
 	s, err := server.New(b.cfg, server.Options{Log: slog.New(slog.DiscardHandler), Version: "test", Store: store, Listener: network})
 	require.NoError(b.t, err, "open the server")
 	var ctx context.Context
@@ -128,18 +131,18 @@ func (b *Bus) Crash(keepPercent int) {
 func (b *Bus) SetDisk(free, total uint64) { b.disk.SetUsage(free, total) }
 
 // HTTP returns a client whose every address is the server.
-func (b *Bus) HTTP() *http.Client { return &http.Client{Transport: bodyFirst{b.transport}} }
+func (b *Bus) HTTP() *http.Client { return &http.Client{Transport: bodyFirst{b}} }
 
 // bodyFirst hands on requests whose bodies are in memory. The SDK closes a
 // body as soon as it has the answer's header; an answer that comes as fast as
 // this server's would then cut off the transport, which still looks whether the
 // body has ended.
-type bodyFirst struct{ next http.RoundTripper }
+type bodyFirst struct{ bus *Bus }
 
 // RoundTrip sends r.
 func (f bodyFirst) RoundTrip(r *http.Request) (*http.Response, error) {
 	if r.Body == nil {
-		return f.next.RoundTrip(r)
+		return f.bus.transport.Load().RoundTrip(r)
 	}
 	body, err := io.ReadAll(r.Body)
 	if err = errors.Join(err, r.Body.Close()); err != nil {
@@ -147,15 +150,11 @@ func (f bodyFirst) RoundTrip(r *http.Request) (*http.Response, error) {
 	}
 	r = r.Clone(r.Context())
 	r.Body = io.NopCloser(bytes.NewReader(body))
-	return f.next.RoundTrip(r)
+	return f.bus.transport.Load().RoundTrip(r)
 }
 
 // CloseIdleConnections is for http.Client.
-func (f bodyFirst) CloseIdleConnections() {
-	if c, ok := f.next.(interface{ CloseIdleConnections() }); ok {
-		c.CloseIdleConnections()
-	}
-}
+func (f bodyFirst) CloseIdleConnections() { f.bus.transport.Load().CloseIdleConnections() }
 
 // SQS returns a client for the default account and region.
 func (b *Bus) SQS() *sqs.Client { return b.SQSIn(Account, Region) }
