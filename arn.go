@@ -51,7 +51,7 @@ func (q QueueName) ARN() string {
 // ParseQueueARN returns the queue that an SQS ARN names.
 func ParseQueueARN(s string) (QueueName, bool) {
 	a, ok := ParseARN(s)
-	if !ok || a.Service != "sqs" || strings.ContainsAny(a.Resource, ":/") {
+	if !ok || a.Service != "sqs" || !isPlain(a.Resource) {
 		return QueueName{}, false
 	}
 	return QueueName{Scope: a.Scope(), Name: a.Resource}, true
@@ -68,20 +68,16 @@ const DefaultBus = "default"
 
 // ARN returns arn:aws:events:REGION:ACCOUNT:event-bus/NAME.
 func (b BusName) ARN() string {
-	return ARN{Partition: "aws", Service: "events", Region: b.Region, Account: b.Account, Resource: "event-bus/" + b.Name}.String()
+	return eventsARN(b.Scope, "event-bus/"+b.Name)
 }
 
 // ParseBusARN returns the bus that an EventBridge ARN names.
 func ParseBusARN(s string) (BusName, bool) {
-	a, ok := ParseARN(s)
-	if !ok || a.Service != "events" {
+	scope, name, ok := parseEventsARN(s, "event-bus/")
+	if !ok {
 		return BusName{}, false
 	}
-	name, ok := strings.CutPrefix(a.Resource, "event-bus/")
-	if !ok || name == "" {
-		return BusName{}, false
-	}
-	return BusName{Scope: a.Scope(), Name: name}, true
+	return BusName{Scope: scope, Name: name}, true
 }
 
 // RuleName names a rule: its bus and the name on it.
@@ -96,17 +92,13 @@ func (r RuleName) ARN() string {
 	if r.Bus.Name != DefaultBus {
 		resource = "rule/" + r.Bus.Name + "/" + r.Name
 	}
-	return ARN{Partition: "aws", Service: "events", Region: r.Bus.Region, Account: r.Bus.Account, Resource: resource}.String()
+	return eventsARN(r.Bus.Scope, resource)
 }
 
 // ParseRuleARN returns the rule that an EventBridge ARN names. A bus name may
 // itself hold slashes, so the rule's name is what follows the last one.
 func ParseRuleARN(s string) (RuleName, bool) {
-	a, ok := ParseARN(s)
-	if !ok || a.Service != "events" {
-		return RuleName{}, false
-	}
-	rest, ok := strings.CutPrefix(a.Resource, "rule/")
+	scope, rest, ok := parseEventsARN(s, "rule/")
 	if !ok {
 		return RuleName{}, false
 	}
@@ -117,5 +109,31 @@ func ParseRuleARN(s string) (RuleName, bool) {
 	if bus == "" || name == "" {
 		return RuleName{}, false
 	}
-	return RuleName{Bus: BusName{Scope: a.Scope(), Name: bus}, Name: name}, true
+	return RuleName{Bus: BusName{Scope: scope, Name: bus}, Name: name}, true
+}
+
+// eventsARN returns the ARN of an EventBridge resource.
+func eventsARN(s Scope, resource string) string {
+	return ARN{Partition: "aws", Service: "events", Region: s.Region, Account: s.Account, Resource: resource}.String()
+}
+
+// parseEventsARN returns what follows kind in the ARN of an EventBridge resource.
+func parseEventsARN(s, kind string) (scope Scope, name string, ok bool) {
+	a, ok := ParseARN(s)
+	if !ok || a.Service != "events" {
+		return Scope{}, "", false
+	}
+	name, ok = strings.CutPrefix(a.Resource, kind)
+	return a.Scope(), name, ok && name != ""
+}
+
+// isPlain reports whether a resource's name is only a name: not empty, and without further parts.
+func isPlain(name string) bool { return name != "" && !strings.ContainsAny(name, ":/") }
+
+func lastColon(s string) int { return strings.LastIndexByte(s, ':') }
+
+// cutSlash splits NAME/ID; ok is false unless both are there.
+func cutSlash(s string) (name, id string, ok bool) {
+	name, id, ok = strings.Cut(s, "/")
+	return name, id, ok && name != "" && id != ""
 }
