@@ -74,6 +74,9 @@ type TopicInfo struct {
 	Deleted   int // subscriptions removed since the topic was created
 	// ArchiveBegins is the time of the oldest archived message; zero without an archive.
 	ArchiveBegins time.Time
+	// EffectiveDeliveryPolicy is the JSON document that results from
+	// DeliveryPolicy and AWS's defaults, with AWS's members in AWS's order.
+	EffectiveDeliveryPolicy string
 }
 
 // FilterScope says what a subscription's filter policy looks at, in AWS's words.
@@ -111,6 +114,10 @@ type Subscription struct {
 	ConfirmedWithCredentials  bool // ConfirmationWasAuthenticated
 	AuthenticateOnUnsubscribe bool
 	ReplayStatus              string // "", Pending, In progress, Completed or Failed
+	// EffectiveDeliveryPolicy is the JSON document that results from the
+	// subscription's and the topic's DeliveryPolicy and AWS's defaults. Only
+	// http and https subscriptions have one.
+	EffectiveDeliveryPolicy string
 }
 
 // TopicMessage is a message on its way into a topic.
