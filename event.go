@@ -70,6 +70,8 @@ type Rule struct {
 	Description string // ≤ 512 characters
 	RoleARN     string // kept for round trips
 	CreatedBy   string // account
+	ManagedBy   string // service that manages the rule; "" if its user does
+	CreatedAt   time.Time
 	Tags        map[string]string
 }
 
@@ -77,7 +79,7 @@ type Rule struct {
 // and InputTransformer is set.
 type Target struct {
 	ID               string // 1–64 of . - _ A–Z a–z 0–9, unique within the rule
-	ARN              string // what to deliver to: a queue or a bus
+	ARN              string // what to deliver to: a queue, topic, bus, API destination or function
 	RoleARN          string // kept for round trips
 	Input            *string
 	InputPath        *string

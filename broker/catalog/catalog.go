@@ -23,6 +23,7 @@ import (
 type Catalog struct {
 	created time.Time // of the default buses that nobody has changed
 	stored  bool      // whether created is in the store
+	targets uint64    // the last number given to a target
 	version uint64    // of the newest View, of any bus
 	buses   map[turnout.BusName]*bus
 
@@ -121,8 +122,7 @@ func (c *Catalog) RuleCount(name turnout.BusName) int {
 func (c *Catalog) PutBus(tx *partition.Tx, settings turnout.Bus) {
 	tx.Batch.Set(busKey(settings.BusName), encodeBus(&settings))
 	if !c.stored {
-		c.stored = true
-		tx.Batch.Set(appendKey(nil, kindMeta), encode(metaRecord{Version: recordVersion, CreatedAt: c.created.UnixMilli()}))
+		c.storeMeta(tx)
 	}
 	if b := c.buses[settings.BusName]; b != nil {
 		next := *b.view.Load()
@@ -132,6 +132,13 @@ func (c *Catalog) PutBus(tx *partition.Tx, settings turnout.Bus) {
 	}
 	c.add(settings)
 	c.publishNames()
+}
+
+func (c *Catalog) storeMeta(tx *partition.Tx) {
+	c.stored = true
+	tx.Batch.Set(appendKey(nil, kindMeta), encode(metaRecord{
+		Version: recordVersion, CreatedAt: c.created.UnixMilli(), TargetNumber: c.targets,
+	}))
 }
 
 // add gives a bus its place in memory.
@@ -157,10 +164,14 @@ func (c *Catalog) PutRule(tx *partition.Tx, r *Rule) {
 		settings, _ := c.Bus(r.Bus)
 		c.PutBus(tx, settings)
 	}
-	tx.Batch.Set(ruleKey(r.RuleName), encodeRule(&r.Rule))
 	b := c.buses[r.Bus]
 	next := *b.view.Load()
-	if old := b.rules[r.Name]; old == nil {
+	old := b.rules[r.Name]
+	if r.CreatedAt = tx.Now; old != nil {
+		r.CreatedAt = old.CreatedAt
+	}
+	tx.Batch.Set(ruleKey(r.RuleName), encodeRule(&r.Rule))
+	if old == nil {
 		next.addLayer(r)
 	} else if old.place != r.place {
 		next.drop(old)
@@ -178,6 +189,7 @@ func (c *Catalog) PutTargets(tx *partition.Tx, name turnout.RuleName, targets []
 	r := *old
 	r.Targets = make([]*Target, len(old.Targets), len(old.Targets)+len(targets))
 	copy(r.Targets, old.Targets)
+	numbered := c.targets
 	for _, t := range targets {
 		i := r.target(t.ID)
 		placed := *t
@@ -189,10 +201,17 @@ func (c *Catalog) PutTargets(tx *partition.Tx, name turnout.RuleName, targets []
 				placed.order = r.Targets[i-1].order + 1
 			}
 		} else {
-			placed.order = r.Targets[i].order
+			placed.order, placed.Number = r.Targets[i].order, r.Targets[i].Number
+		}
+		if placed.Number == 0 || i < len(old.Targets) && old.Targets[i].ARN != placed.ARN {
+			c.targets++ // another receiver is another target in the history
+			placed.Number = c.targets
 		}
 		r.Targets[i] = &placed
-		tx.Batch.Set(targetKey(name, t.ID), encodeTarget(&placed.Target, placed.order))
+		tx.Batch.Set(targetKey(name, t.ID), encodeTarget(&placed))
+	}
+	if c.targets != numbered {
+		c.storeMeta(tx)
 	}
 	c.replace(&r)
 }
@@ -235,8 +254,8 @@ func (c *Catalog) DeleteRule(tx *partition.Tx, name turnout.RuleName) {
 func (c *Catalog) Reset(tx *partition.Tx) {
 	tx.Batch.DeleteRange([]byte{prefix}, []byte{prefix + 1})
 	clear(c.buses)
-	c.stored = false
 	c.created = tx.Now
+	c.storeMeta(tx) // numbers of targets are not given again
 	c.publishNames()
 }
 

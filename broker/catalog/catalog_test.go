@@ -123,7 +123,7 @@ func TestEverySettingSurvivesARestart(t *testing.T) {
 	}
 	r := rule(orders, "big", `{"detail":{"total":[{"numeric":[">",100]}]}}`)
 	r.State, r.Description, r.RoleARN, r.CreatedBy = turnout.RuleEnabledAllCloudTrail, "large", "arn:aws:iam::1:role/x", "000000000000"
-	r.Tags = map[string]string{"k": ""}
+	r.ManagedBy, r.Tags = "archive", map[string]string{"k": ""}
 	target := queueTarget("t1", "big")
 	target.RoleARN, target.MessageGroupID = "arn:aws:iam::1:role/y", "group"
 	target.DeadLetterARN = turnout.QueueName{Scope: scope, Name: "dlq"}.ARN()
@@ -144,15 +144,27 @@ func TestEverySettingSurvivesARestart(t *testing.T) {
 	require.Equal(t, bus, got)
 	require.Equal(t, "bus-dlq", h.catalog.View(orders).DeadLetter.Name)
 	compiled := h.catalog.Rule(r.RuleName)
+	r.CreatedAt = epoch
 	require.Equal(t, r, compiled.Rule)
 	targets := make([]turnout.Target, len(compiled.Targets))
 	for i := range targets {
 		targets[i] = compiled.Targets[i].Target
+		require.EqualValues(t, i+1, compiled.Targets[i].Number)
 	}
 	require.Equal(t, []turnout.Target{target, constant, path, template}, targets, "targets come in the order of their first put")
 	require.Equal(t, "dlq", compiled.Targets[0].DeadLetter.Name)
 	require.Equal(t, []string{"big"}, h.matched(orders, `{"detail":{"total":101}}`))
 	require.Empty(t, h.matched(orders, `{"detail":{"total":100}}`))
+
+	h.batch(func(tx *partition.Tx) { h.catalog.RemoveTargets(tx, r.RuleName, []string{"template"}) })
+	h.crash()
+	h.putTargets(r.RuleName, template, queueTarget("constant", "elsewhere"), target)
+	numbers := map[string]uint64{}
+	for _, n := range h.catalog.Rule(r.RuleName).Targets {
+		numbers[n.ID] = n.Number
+	}
+	require.Equal(t, map[string]uint64{"t1": 1, "constant": 6, "path": 3, "template": 5}, numbers,
+		"a number stays with a target that goes to the same receiver and is not given again")
 }
 
 func TestTheDefaultBusExistsInEveryScope(t *testing.T) {
@@ -308,6 +320,7 @@ func TestCatalogModel(t *testing.T) {
 					r.State = turnout.RuleDisabled
 				}
 				h.putRule(r)
+				r.CreatedAt = epoch
 				want[name] = r
 			case 5, 6:
 				if r, ok := want[name]; ok {

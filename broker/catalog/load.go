@@ -59,6 +59,7 @@ func (l *loader) meta(key, value []byte) error {
 		return err
 	}
 	l.catalog.created, l.catalog.stored = time.UnixMilli(m.CreatedAt).UTC(), true
+	l.catalog.targets = m.TargetNumber
 	return nil
 }
 
@@ -101,7 +102,7 @@ func (l *loader) target(name turnout.RuleName, id string, key, value []byte) err
 	if err != nil {
 		return fmt.Errorf("catalog: load target %s of rule %s: %w", id, name.ARN(), err)
 	}
-	t.order = record.Order
+	t.order, t.Number = record.Order, record.Number
 	r.Targets = append(r.Targets, t)
 	return nil
 }

@@ -20,6 +20,8 @@ const recordVersion = 1
 type metaRecord struct {
 	Version   int   `json:"v"`
 	CreatedAt int64 `json:"created_at"` // Unix ms
+	// TargetNumber is the last number that was given to a target.
+	TargetNumber uint64 `json:"target_number,omitempty"`
 }
 
 type busRecord struct {
@@ -42,12 +44,15 @@ type ruleRecord struct {
 	Description string            `json:"description,omitempty"`
 	RoleARN     string            `json:"role_arn,omitempty"`
 	CreatedBy   string            `json:"created_by,omitempty"`
+	ManagedBy   string            `json:"managed_by,omitempty"`
+	CreatedAt   int64             `json:"created_at,omitempty"` // Unix ms
 	Tags        map[string]string `json:"tags,omitempty"`
 }
 
 type targetRecord struct {
 	Version          int                `json:"v"`
 	Order            uint64             `json:"order"` // targets of a rule are listed by it
+	Number           uint64             `json:"number,omitempty"`
 	ARN              string             `json:"arn"`
 	RoleARN          string             `json:"role_arn,omitempty"`
 	Input            *string            `json:"input,omitempty"`
@@ -135,6 +140,8 @@ func encodeRule(r *turnout.Rule) []byte {
 		Description: r.Description,
 		RoleARN:     r.RoleARN,
 		CreatedBy:   r.CreatedBy,
+		ManagedBy:   r.ManagedBy,
+		CreatedAt:   unixMilli(r.CreatedAt),
 		Tags:        r.Tags,
 	})
 }
@@ -148,14 +155,32 @@ func (r *ruleRecord) rule(name turnout.RuleName) turnout.Rule {
 		Description: r.Description,
 		RoleARN:     r.RoleARN,
 		CreatedBy:   r.CreatedBy,
+		ManagedBy:   r.ManagedBy,
+		CreatedAt:   timeOf(r.CreatedAt),
 		Tags:        r.Tags,
 	}
 }
 
-func encodeTarget(t *turnout.Target, order uint64) []byte {
+// unixMilli is 0 for the zero time, and timeOf its inverse.
+func unixMilli(t time.Time) int64 {
+	if t.IsZero() {
+		return 0
+	}
+	return t.UnixMilli()
+}
+
+func timeOf(unixMilli int64) time.Time {
+	if unixMilli == 0 {
+		return time.Time{}
+	}
+	return time.UnixMilli(unixMilli).UTC()
+}
+
+func encodeTarget(t *Target) []byte {
 	r := targetRecord{
 		Version:        recordVersion,
-		Order:          order,
+		Order:          t.order,
+		Number:         t.Number,
 		ARN:            t.ARN,
 		RoleARN:        t.RoleARN,
 		Input:          t.Input,

@@ -1,6 +1,7 @@
 package catalog
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"strings"
@@ -10,16 +11,35 @@ import (
 	"github.com/seed567880c8/turnout/rules/transform"
 )
 
+// Kind says what a target is.
+type Kind uint8
+
+// The kinds of targets.
+const (
+	ToQueue    Kind = iota
+	ToBus           // another event bus, in the same publish
+	ToTopic         // an SNS topic, in the same publish
+	ToEndpoint      // an API destination or a function: the dispatch engine carries it there
+	ToArchive       // of the managed rule that feeds an archive
+)
+
 // Target is a target, compiled.
 type Target struct {
 	turnout.Target
-	// Queue and Bus say where deliveries go: one of the two has a name.
-	Queue turnout.QueueName
-	Bus   turnout.BusName
+	// Kind says which of the next fields is set; for ToEndpoint the target's ARN is what counts.
+	Kind    Kind
+	Queue   turnout.QueueName
+	Bus     turnout.BusName
+	Topic   turnout.TopicName
+	Archive turnout.ArchiveName
 	// DeadLetter is the target's own dead-letter queue; its name is empty if it has none.
 	DeadLetter turnout.QueueName
 	// FIFO says that Queue is a FIFO queue.
 	FIFO bool
+	// Parameters are the target's HttpParameters, JSON as given; nil is none.
+	Parameters json.RawMessage
+	// Number names the target in the history of events: no other has it or ever had. 0 until it is in a Catalog.
+	Number uint64
 
 	input *transform.Transform // nil: the event as it is
 	group *transform.Path      // nil: MessageGroupID is a constant
@@ -31,23 +51,75 @@ type Target struct {
 // refuses too. It may be called on any goroutine.
 func NewTarget(t turnout.Target) (*Target, error) {
 	n := &Target{Target: t}
-	var isQueue, isBus bool
-	n.Queue, isQueue = turnout.ParseQueueARN(t.ARN)
-	n.Bus, isBus = turnout.ParseBusARN(t.ARN)
-	n.FIFO = isQueue && isFIFO(n.Queue)
-	switch {
-	case !isQueue && !isBus:
+	if !n.classify() {
 		return nil, turnout.Errorf(turnout.CodeUnsupportedOperation,
-			"Turnout does not deliver to %q: the targets it supports are SQS queues and event buses.", t.ARN)
-	case t.DeadLetterARN != "" && !IsDeadLetterQueue(t.DeadLetterARN):
+			"Turnout does not deliver to %q: the targets it supports are SQS queues, SNS topics, event buses, API destinations and Lambda functions.", t.ARN)
+	}
+	if t.DeadLetterARN != "" && !IsDeadLetterQueue(t.DeadLetterARN) {
 		return nil, turnout.Errorf(turnout.CodeValidation,
 			"Parameter %s is not valid. Reason: The dead-letter queue of target %s must be a standard SQS queue.", t.DeadLetterARN, t.ID)
 	}
 	n.DeadLetter, _ = turnout.ParseQueueARN(t.DeadLetterARN)
+	if t.Other != nil {
+		var other struct{ HttpParameters json.RawMessage }
+		if err := json.Unmarshal(t.Other, &other); err != nil {
+			return nil, turnout.Errorf(turnout.CodeValidation, "The parameters of target %s are not valid.", t.ID)
+		}
+		n.Parameters = other.HttpParameters
+	}
 	if err := n.compileInput(); err != nil {
 		return nil, err
 	}
 	return n, n.compileGroup()
+}
+
+// classify finds out from its ARN what the target is; false if it is nothing that Turnout delivers to.
+func (t *Target) classify() (ok bool) {
+	if t.Queue, ok = turnout.ParseQueueARN(t.ARN); ok {
+		t.Kind, t.FIFO = ToQueue, isFIFO(t.Queue)
+		return true
+	}
+	if t.Bus, ok = turnout.ParseBusARN(t.ARN); ok {
+		t.Kind = ToBus
+		return true
+	}
+	if t.Topic, ok = turnout.ParseTopicARN(t.ARN); ok {
+		t.Kind = ToTopic
+		return true
+	}
+	if t.Archive, ok = turnout.ParseArchiveARN(t.ARN); ok {
+		t.Kind = ToArchive
+		return true
+	}
+	t.Kind = ToEndpoint
+	if _, _, ok = turnout.ParseAPIDestinationARN(t.ARN); ok {
+		return true
+	}
+	_, ok = turnout.ParseFunctionARN(t.ARN)
+	return ok
+}
+
+// What AWS gives a target without a retry policy.
+// https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-rule-retry-policy.html
+const (
+	retriesDefault  = 185
+	eventAgeDefault = 24 * time.Hour
+)
+
+// RetriesMax returns how often a failed delivery is repeated, 0–185.
+func (t *Target) RetriesMax() int {
+	if t.Retry == nil || t.Retry.MaximumRetryAttempts == nil {
+		return retriesDefault
+	}
+	return *t.Retry.MaximumRetryAttempts
+}
+
+// EventAgeMax returns how long deliveries of an event are tried, 60 s–24 h.
+func (t *Target) EventAgeMax() time.Duration {
+	if t.Retry == nil || t.Retry.MaximumEventAge == nil {
+		return eventAgeDefault
+	}
+	return *t.Retry.MaximumEventAge
 }
 
 func (t *Target) compileInput() error {
@@ -67,7 +139,7 @@ func (t *Target) compileInput() error {
 		return &turnout.Error{Code: turnout.CodeValidation, Message: err.Error()}
 	case input.Identity():
 		return nil
-	case t.Bus.Name != "":
+	case t.Kind == ToBus:
 		return turnout.Errorf(turnout.CodeUnsupportedOperation,
 			"Turnout delivers events to event buses as they are: target %s must not have Input, InputPath or InputTransformer.", t.ID)
 	}
