@@ -22,7 +22,10 @@ const SegmentEvents = 1 << segmentBits
 
 const segmentBits = 12
 
-func (r Ref) segment() uint64 { return uint64(r) >> segmentBits }
+// Segment returns the number of the segment that the event is collected with.
+func (r Ref) Segment() uint64 { return uint64(r) >> segmentBits }
+
+func (r Ref) segment() uint64 { return r.Segment() }
 
 // Log appends events and counts the references to them.
 //
@@ -131,17 +134,23 @@ func (l *Log) Retain(_ *partition.Tx, ownerID uint32, ref Ref) {
 }
 
 // Release takes back one Retain of ref by owner.
-func (l *Log) Release(_ *partition.Tx, ownerID uint32, ref Ref) {
+func (l *Log) Release(tx *partition.Tx, ownerID uint32, ref Ref) {
+	l.ReleaseMany(tx, ownerID, ref.segment(), 1)
+}
+
+// ReleaseMany takes back n Retains by owner of events in one segment, for an
+// owner that knows how many it made and drops them together.
+func (l *Log) ReleaseMany(_ *partition.Tx, ownerID uint32, segment, n uint64) {
 	o := l.owners[ownerID]
 	if o == nil {
-		panic(fmt.Sprintf("eventlog: release of event %d by owner %d, which holds none", ref, ownerID))
+		panic(fmt.Sprintf("eventlog: release in segment %d by owner %d, which holds none", segment, ownerID))
 	}
-	i, found := o.find(ref.segment())
-	if !found || o.pairs[i].count == 0 {
-		panic(fmt.Sprintf("eventlog: release of event %d by owner %d, which does not hold it", ref, ownerID))
+	i, found := o.find(segment)
+	if !found || o.pairs[i].count < n {
+		panic(fmt.Sprintf("eventlog: release of %d events in segment %d by owner %d, which does not hold them", n, segment, ownerID))
 	}
-	l.touchSegment(ref.segment()).total--
-	o.pairs[i].count--
+	l.touchSegment(segment).total -= n
+	o.pairs[i].count -= n
 	l.touchPair(ownerID, &o.pairs[i])
 }
 
