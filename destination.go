@@ -86,6 +86,19 @@ type Connection struct {
 	AuthorizedAt time.Time // zero: never
 }
 
+// SecretARN returns the ARN under which AWS would keep the connection's secrets
+// in Secrets Manager; Turnout shows it for clients that expect one. It is "" for
+// a connection without an ID.
+func (c *Connection) SecretARN() string {
+	if len(c.ID) < 6 {
+		return ""
+	}
+	return ARN{
+		Partition: "aws", Service: "secretsmanager", Region: c.Region, Account: c.Account,
+		Resource: "secret:events!connection/" + c.Name + "/" + c.ID + "-" + c.ID[:6],
+	}.String()
+}
+
 // ARN returns the connection's ARN.
 func (c *Connection) ARN() string { return ConnectionARN(c.ConnectionName, c.ID) }
 
@@ -107,15 +120,25 @@ func ParseAPIDestinationARN(s string) (d APIDestinationName, id string, ok bool)
 	return APIDestinationName{Scope: scope, Name: name}, id, ok && cut
 }
 
+// APIDestinationState is the state of an API destination, in AWS's words.
+type APIDestinationState string
+
+// The states of an API destination: active while its connection is authorized.
+const (
+	APIDestinationActive   APIDestinationState = "ACTIVE"
+	APIDestinationInactive APIDestinationState = "INACTIVE"
+)
+
 // APIDestination is an HTTP endpoint that rules deliver to.
 type APIDestination struct {
 	APIDestinationName
 	ID            string // a UUID, part of the ARN
 	Description   string // ≤ 512 characters
 	ConnectionARN string
-	Endpoint      string // URL; each * stands for a path parameter of the target
-	HTTPMethod    string // POST, GET, HEAD, OPTIONS, PUT, PATCH or DELETE
-	PerSecondMax  int    // InvocationRateLimitPerSecond; 0 is the default, 300
+	Endpoint      string              // URL; each * stands for a path parameter of the target
+	HTTPMethod    string              // POST, GET, HEAD, OPTIONS, PUT, PATCH or DELETE
+	PerSecondMax  int                 // InvocationRateLimitPerSecond; 0 is the default, 300
+	State         APIDestinationState // follows from the connection
 	CreatedAt     time.Time
 	ModifiedAt    time.Time
 }
