@@ -127,7 +127,9 @@ func (x *exchange) xmlError(e *Encoder, w *WireError) {
 	e.String("Type", w.fault())
 	e.String("Code", w.queryCode())
 	e.String("Message", w.Message)
-	e.buf = append(e.buf, "<Detail/>"...)
+	if x.svc == nil || !x.svc.PlainErrors {
+		e.buf = append(e.buf, "<Detail/>"...)
+	}
 	e.End("Error")
 	e.String("RequestId", x.req.RequestID)
 	e.close("ErrorResponse")

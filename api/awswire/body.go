@@ -16,15 +16,17 @@ import (
 const bodyStep = 64 << 10
 
 // readBody reads the body of r as sent. It may be longer than limit only to find that out.
-func readBody(r *http.Request, limit int64) ([]byte, error) {
+func (x *exchange) readBody(r *http.Request, limit int64) ([]byte, error) {
 	if r.Body == nil || r.ContentLength == 0 {
 		return nil, nil
 	}
 	if r.ContentLength > limit {
 		return nil, tooLarge(limit)
 	}
-	if r.ContentLength > 0 && r.ContentLength <= bodyStep {
-		buf := make([]byte, r.ContentLength)
+	if n := int(r.ContentLength); n > 0 && n <= bodyStep {
+		x.memory = x.h.bodyMemory(2 * n)
+		buf := x.memory[:n:n]
+		x.req.arena = x.memory[n:n]
 		_, err := io.ReadFull(r.Body, buf)
 		return buf, bodyError(err, limit)
 	}
@@ -33,6 +35,23 @@ func readBody(r *http.Request, limit int64) ([]byte, error) {
 		first = bytes.MinRead * 8
 	}
 	return readCapped(r.Body, first, limit)
+}
+
+// bodyMemory returns memory for a body and what is decoded of it, used before if possible.
+func (h *Handler) bodyMemory(n int) []byte {
+	if b, ok := h.bodies.Get().(*[]byte); ok && cap(*b) >= n {
+		return (*b)[:n]
+	}
+	// Rounded up, so that the bodies of one kind of request fit each other's memory.
+	const step = 4 << 10
+	return make([]byte, (n+step-1)/step*step)
+}
+
+// releaseBody gives the memory of the body back if the operation keeps nothing of it.
+func (x *exchange) releaseBody() {
+	if x.memory != nil && x.svc != nil && x.svc.KeepsNothing[x.req.Operation] {
+		x.h.bodies.Put(&x.memory)
+	}
 }
 
 // readCapped reads everything from src, growing the buffer as data arrives.

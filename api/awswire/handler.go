@@ -66,9 +66,8 @@ func newRequestID() string {
 
 // Handler serves the AWS protocols of its services on one path tree.
 //
-// It holds no state between requests but a pool of answer buffers. Request
-// bodies are not pooled: a message body that an operation hands on shares
-// memory with its request, and the operation may outlive a caller that gave up.
+// It holds no state between requests but pools of memory for answers and, for
+// the operations that a Service says keep nothing of them, request bodies.
 type Handler struct {
 	cfg       Config
 	byTarget  map[string]*Service
@@ -76,6 +75,7 @@ type Handler struct {
 	byName    map[string]*Service
 	query     []*Service // with a query protocol, in the order given
 	buffers   sync.Pool  // of *Encoder
+	bodies    sync.Pool  // of *[]byte
 
 	// Values of Content-Type that every answer shares; nothing changes them.
 	jsonTypes     map[string][]string // by version of awsJson
@@ -111,16 +111,17 @@ func New(cfg Config) *Handler {
 
 // exchange is one request on its way through the handler.
 type exchange struct {
-	h    *Handler
-	w    http.ResponseWriter
-	r    *http.Request
-	svc  *Service // nil until found
-	op   Operation
-	cred Credential
-	req  Request
-	sent []byte // the body as it came
-	json bool   // the query protocol is to be answered in JSON
-	call Call
+	h      *Handler
+	w      http.ResponseWriter
+	r      *http.Request
+	svc    *Service // nil until found
+	op     Operation
+	cred   Credential
+	req    Request
+	sent   []byte // the body as it came
+	memory []byte // that sent is in, if it may be used again
+	json   bool   // the query protocol is to be answered in JSON
+	call   Call
 
 	values [2]string // of the answer's headers
 }
@@ -143,6 +144,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		x.call.Duration = time.Since(start)
 		h.cfg.Observe(x.call)
 	}
+	x.releaseBody()
 }
 
 // name tells the observer what was asked for, in names that exist: those that
@@ -191,7 +193,7 @@ func (x *exchange) read() (body []byte, err error) {
 	if x.req.Protocol == ProtocolQuery {
 		x.svc = x.h.queryService("", "", x.cred.Service) // until the parameters say more
 	}
-	if x.sent, err = readBody(x.r, x.h.cfg.BodyBytesMax); err != nil {
+	if x.sent, err = x.readBody(x.r, x.h.cfg.BodyBytesMax); err != nil {
 		return nil, err
 	}
 	id, err := x.h.cfg.Authenticator.Authenticate(x.r, x.sent, x.cred)
@@ -207,6 +209,9 @@ func (x *exchange) read() (body []byte, err error) {
 	x.req.Host = x.r.Host
 	x.req.Path = x.r.URL.Path
 	x.req.TraceHeader = headerValue(x.r.Header, "X-Amzn-Trace-Id")
+	if headerValue(x.r.Header, "Content-Encoding") != "" {
+		x.req.arena = nil // made for a body of the length that was sent
+	}
 	return inflate(x.r, x.sent, x.h.cfg.BodyBytesMax)
 }
 
@@ -326,7 +331,8 @@ var errNoAction = &WireError{Shape: "UnknownOperationException", Status: http.St
 
 // queryService finds the service of a query request: by its version, by the
 // credential's scope, and for an unsigned request without a version by the
-// action, which no two query services share.
+// action. Of two services with one action, such as AddPermission, the first
+// given has it then.
 func (h *Handler) queryService(action, version, scope string) *Service {
 	if s := h.byVersion[version]; s != nil {
 		return s

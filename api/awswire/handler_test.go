@@ -256,3 +256,39 @@ func FuzzHandler(f *testing.F) {
 		checkAnswer(t, w)
 	})
 }
+
+// TestBodiesThatAreKeptStay sends requests whose bodies have the same memory,
+// if it is used again, and looks at what the first of them left behind.
+func TestBodiesThatAreKeptStay(t *testing.T) {
+	t.Parallel()
+	var kept [][]byte
+	keep := func(_ context.Context, r *awswire.Request) (awswire.Result, error) {
+		d := r.JSON()
+		d.Object()
+		d.Key()
+		s, _ := d.String() // with an escape: decoded beside the body
+		kept = append(kept, r.Body, s)
+		return nil, nil
+	}
+	h := awswire.New(awswire.Config{Services: []*awswire.Service{{
+		Name: "sqs", TargetPrefix: "AmazonSQS", JSONVersion: "1.0", ErrorOf: awswire.CommonError,
+		Operations:   map[string]awswire.Operation{"Keep": keep, "Forget": keep},
+		KeepsNothing: map[string]bool{"Forget": true},
+	}}})
+	send := func(operation, text string) {
+		r := httptest.NewRequest(http.MethodPost, "/", strings.NewReader(`{"k":"\n`+text+`"}`))
+		r.Header.Set("X-Amz-Target", "AmazonSQS."+operation)
+		h.ServeHTTP(httptest.NewRecorder(), r)
+	}
+	for i := range 20 {
+		send("Keep", fmt.Sprint("text-", i))
+		send("Forget", fmt.Sprint("other", i))
+	}
+	reused := false
+	for i := range 20 {
+		require.Equal(t, fmt.Sprintf(`{"k":"\n%s%d"}`, "text-", i), string(kept[4*i]))
+		require.Equal(t, fmt.Sprintf("\n%s%d", "text-", i), string(kept[4*i+1]))
+		reused = reused || string(kept[4*i+3]) != fmt.Sprintf("\n%s%d", "other", i)
+	}
+	require.True(t, reused, "memory that nobody keeps is used again")
+}

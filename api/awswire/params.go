@@ -23,7 +23,7 @@ func (r *Request) Params() *Params {
 		return &Params{form: r.Form}
 	}
 	p := &Params{members: map[string][]byte{}}
-	d := NewJSONReader(r.Body)
+	d := r.JSON()
 	if d.Object() {
 		for {
 			key, ok := d.Key()

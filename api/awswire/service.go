@@ -23,10 +23,15 @@ type Service struct {
 	QueryVersion string
 	// XMLNamespace is the namespace of the query protocol's answers.
 	XMLNamespace string
+	// PlainErrors says that errors of the query protocol have no Detail element. SQS's have one, empty.
+	PlainErrors bool
 	// ShapeNamespace precedes the shape in an error's __type, such as com.amazonaws.sqs; "" means nothing does.
 	ShapeNamespace string
 	// Operations holds every operation by name.
 	Operations map[string]Operation
+	// KeepsNothing names operations that keep no part of the request's body once
+	// they have returned, in their result neither: its memory is used again.
+	KeepsNothing map[string]bool
 	// ErrorOf gives an error its name in the service's protocols. It must know every turnout.Code.
 	ErrorOf func(e *turnout.Error, p Protocol) WireError
 }
@@ -61,4 +66,14 @@ type Request struct {
 	TraceHeader   string // X-Amzn-Trace-Id, or ""
 	Body          []byte // the JSON document; nil in the query protocol. It must not be changed.
 	Form          *Form  // the parameters; nil in the JSON protocols
+
+	arena []byte // empty, with room for what is decoded of Body; nil once it is in use
+}
+
+// JSON returns a reader of the request's body. It is NewJSONReader, but for the
+// first call, which saves the memory for strings with escapes.
+func (r *Request) JSON() *JSONReader {
+	d := NewJSONReader(r.Body)
+	d.arena, r.arena = r.arena, nil
+	return d
 }

@@ -75,6 +75,11 @@ func (a *API) Service() *awswire.Service {
 		XMLNamespace:   xmlNamespace,
 		ShapeNamespace: "com.amazonaws.sqs",
 		ErrorOf:        a.wireError,
+		KeepsNothing: map[string]bool{
+			"SendMessage": true, "SendMessageBatch": true, "ReceiveMessage": true,
+			"DeleteMessage": true, "DeleteMessageBatch": true,
+			"ChangeMessageVisibility": true, "ChangeMessageVisibilityBatch": true,
+		},
 		Operations: map[string]awswire.Operation{
 			"AddPermission":                a.addPermission,
 			"CancelMessageMoveTask":        a.cancelMessageMoveTask,

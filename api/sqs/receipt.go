@@ -85,7 +85,7 @@ func (h *handleRequest) read(r *awswire.Request) (address []byte, err error) {
 		address, _ = r.Form.Bytes("QueueUrl")
 		return address, h.readForm(r.Form, "")
 	}
-	d := awswire.NewJSONReader(r.Body)
+	d := r.JSON()
 	if d.Object() {
 		for {
 			key, ok := d.Key()
@@ -166,7 +166,7 @@ func (b *handleBatch) read(r *awswire.Request, entry string) (address []byte, er
 		}
 		return address, nil
 	}
-	d := awswire.NewJSONReader(r.Body)
+	d := r.JSON()
 	if d.Object() {
 		for {
 			key, ok := d.Key()

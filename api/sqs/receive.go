@@ -112,8 +112,7 @@ func (s *selection) user(m *turnout.ReceivedMessage) []turnout.MessageAttribute 
 	return wanted
 }
 
-func (q *receiveRequest) readJSON(body []byte) error {
-	d := awswire.NewJSONReader(body)
+func (q *receiveRequest) readJSON(d *awswire.JSONReader) error {
 	if d.Object() {
 		for {
 			key, ok := d.Key()
@@ -236,7 +235,7 @@ func (a *API) receiveMessage(ctx context.Context, r *awswire.Request) (awswire.R
 	if r.Form != nil {
 		err = q.readForm(r)
 	} else {
-		err = q.readJSON(r.Body)
+		err = q.readJSON(r.JSON())
 	}
 	if err != nil {
 		return nil, err

@@ -108,7 +108,7 @@ func readSendMessage(r *awswire.Request, m *draft) (address []byte, err error) {
 		address, _ = r.Form.Bytes("QueueUrl")
 		return address, m.readForm(r.Form, "")
 	}
-	d := awswire.NewJSONReader(r.Body)
+	d := r.JSON()
 	if d.Object() {
 		for {
 			key, ok := d.Key()
@@ -136,7 +136,7 @@ func (b *sendBatch) read(r *awswire.Request) error {
 	if r.Form != nil {
 		return b.readForm(r.Form)
 	}
-	d := awswire.NewJSONReader(r.Body)
+	d := r.JSON()
 	if d.Object() {
 		for {
 			key, ok := d.Key()
