@@ -30,9 +30,15 @@ var allowed = map[string][]string{
 	"broker/catalog":  {"", "rules/...", "internal/partition", "internal/store"},
 	// Sources: they know the broker by small interfaces of their own.
 	"sources/schedules": {"", "rules/schedule", "internal/partition", "internal/store"},
+	// What carries deliveries out: they know nothing of the broker or the store.
+	"sinks":          {""},
+	"sinks/*":        {"", "sinks", "sinks/webhook"},
+	"sinks/sinktest": {"", "sinks"},
 	// Protocols: they know the engines by small interfaces of their own.
-	"api/awswire": {""},
-	"api/*":       {"", "api/awswire"},
+	"api/awswire":                  {""},
+	"api/*":                        {"", "api/awswire"},
+	"api/eventbridge":              {"", "api/awswire", "api/eventbridge/internal/..."},
+	"api/eventbridge/internal/...": {"", "api/awswire", "api/eventbridge/internal/shape"},
 	// Foundations.
 	"internal/store":     {},
 	"internal/store/*":   {"internal/store"},
@@ -57,6 +63,7 @@ var allowed = map[string][]string{
 // owners names the only tree that may import a third-party module. A module
 // that is not listed fails the test: a dependency is added with its owner.
 var owners = map[string]string{
+	"code.dny.dev/ssrf":                   "sinks/webhook",
 	"github.com/aws/aws-sdk-go-v2":        "cmd/turnout/internal/...",
 	"github.com/cockroachdb/pebble/v2":    "internal/store/pebblestore",
 	"github.com/prometheus/client_golang": "internal/metrics",
@@ -79,7 +86,7 @@ var testModules = []string{
 	"pgregory.net/rapid",
 }
 
-var testSupport = []string{"internal/archtest", "internal/store/storetest", "internal/testbus"}
+var testSupport = []string{"internal/archtest", "internal/store/storetest", "internal/testbus", "sinks/sinktest"}
 
 // matches reports whether pkg is in the tree that pattern names: a package, its
 // children (x/*) or itself and everything below (x/...).
