@@ -6,28 +6,30 @@ import (
 
 	"github.com/seed567880c8/turnout"
 	"github.com/seed567880c8/turnout/api/awswire"
+	"github.com/seed567880c8/turnout/api/eventbridge/internal/paging"
+	"github.com/seed567880c8/turnout/api/eventbridge/internal/shape"
 )
 
 // createEventBus serves CreateEventBus.
 // https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_CreateEventBus.html
-func (a *api) createEventBus(ctx context.Context, r *awswire.Request, in *value) (answer, error) {
-	if source := in.field("EventSourceName"); source != nil {
+func (a *api) createEventBus(ctx context.Context, r *awswire.Request, in *shape.Value) (answer, error) {
+	if source := in.Field("EventSourceName"); source != nil {
 		// Partner event sources come from partners, whom Turnout has none of.
-		return nil, turnout.Errorf(turnout.CodeNotFound, "Event source %s does not exist.", source.text)
+		return nil, turnout.Errorf(turnout.CodeNotFound, "Event source %s does not exist.", source.Text)
 	}
-	name := in.str("Name")
+	name := in.Str("Name")
 	if strings.Contains(name, "/") {
 		return nil, turnout.Errorf(turnout.CodeValidation, "Event bus name must not contain '/'.")
 	}
-	tags, err := tagsOf(nil, in.list("Tags"))
+	tags, err := tagsOf(nil, in.List("Tags"))
 	if err != nil {
 		return nil, err
 	}
 	bus, err := a.broker.CreateBus(ctx, turnout.Bus{
 		BusName:       turnout.BusName{Scope: r.Scope, Name: name},
-		Description:   in.str("Description"),
-		KMSKeyID:      in.str("KmsKeyIdentifier"),
-		DeadLetterARN: in.field("DeadLetterConfig").str("Arn"),
+		Description:   in.Str("Description"),
+		KMSKeyID:      in.Str("KmsKeyIdentifier"),
+		DeadLetterARN: in.Field("DeadLetterConfig").Str("Arn"),
 		LogConfig:     logConfigOf(in),
 		Tags:          tags,
 	})
@@ -44,17 +46,17 @@ func (a *api) createEventBus(ctx context.Context, r *awswire.Request, in *value)
 // but for the description: that is unset by an empty text only. It is what
 // Terraform's provider relies on.
 // https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_UpdateEventBus.html
-func (a *api) updateEventBus(ctx context.Context, r *awswire.Request, in *value) (answer, error) {
-	name, err := busNamed(r.Scope, in.str("Name"))
+func (a *api) updateEventBus(ctx context.Context, r *awswire.Request, in *shape.Value) (answer, error) {
+	name, err := busNamed(r.Scope, in.Str("Name"))
 	if err != nil {
 		return nil, err
 	}
 	bus, err := a.broker.UpdateBus(ctx, name, func(b *turnout.Bus) error {
-		if d := in.field("Description"); d != nil {
-			b.Description = d.text
+		if d := in.Field("Description"); d != nil {
+			b.Description = d.Text
 		}
-		b.KMSKeyID = in.str("KmsKeyIdentifier")
-		b.DeadLetterARN = in.field("DeadLetterConfig").str("Arn")
+		b.KMSKeyID = in.Str("KmsKeyIdentifier")
+		b.DeadLetterARN = in.Field("DeadLetterConfig").Str("Arn")
 		b.LogConfig = logConfigOf(in)
 		return nil
 	})
@@ -70,14 +72,14 @@ func (a *api) updateEventBus(ctx context.Context, r *awswire.Request, in *value)
 
 // deleteEventBus serves DeleteEventBus; a bus that does not exist is not an error.
 // https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_DeleteEventBus.html
-func (a *api) deleteEventBus(ctx context.Context, r *awswire.Request, in *value) (answer, error) {
-	return nil, a.broker.DeleteBus(ctx, turnout.BusName{Scope: r.Scope, Name: in.str("Name")})
+func (a *api) deleteEventBus(ctx context.Context, r *awswire.Request, in *shape.Value) (answer, error) {
+	return nil, a.broker.DeleteBus(ctx, turnout.BusName{Scope: r.Scope, Name: in.Str("Name")})
 }
 
 // describeEventBus serves DescribeEventBus.
 // https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_DescribeEventBus.html
-func (a *api) describeEventBus(ctx context.Context, r *awswire.Request, in *value) (answer, error) {
-	name, err := busNamed(r.Scope, in.str("Name"))
+func (a *api) describeEventBus(ctx context.Context, r *awswire.Request, in *shape.Value) (answer, error) {
+	name, err := busNamed(r.Scope, in.Str("Name"))
 	if err != nil {
 		return nil, err
 	}
@@ -97,13 +99,13 @@ func (a *api) describeEventBus(ctx context.Context, r *awswire.Request, in *valu
 
 // listEventBuses serves ListEventBuses.
 // https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_ListEventBuses.html
-func (a *api) listEventBuses(ctx context.Context, r *awswire.Request, in *value) (answer, error) {
+func (a *api) listEventBuses(ctx context.Context, r *awswire.Request, in *shape.Value) (answer, error) {
 	buses, err := a.broker.Buses(ctx, r.Scope)
 	if err != nil {
 		return nil, err
 	}
 	key := func(b *turnout.Bus) string { return b.Name }
-	buses, token, err := page(withPrefix(buses, key, in.str("NamePrefix")), key, in)
+	buses, token, err := paging.Page(paging.WithPrefix(buses, key, in.Str("NamePrefix")), key, in)
 	if err != nil {
 		return nil, err
 	}
@@ -140,9 +142,9 @@ func encodeBusSettings(e *awswire.Encoder, b *turnout.Bus) {
 }
 
 // logConfigOf returns the LogConfig of a request as JSON, nil if it has none.
-func logConfigOf(in *value) []byte {
-	if c := in.field("LogConfig"); c != nil {
-		return c.appendJSON(nil)
+func logConfigOf(in *shape.Value) []byte {
+	if c := in.Field("LogConfig"); c != nil {
+		return c.AppendJSON(nil)
 	}
 	return nil
 }

@@ -7,7 +7,7 @@
 // answers, with AWS's validation, texts and defaults. It knows nothing of
 // matching, storage or delivery.
 //
-// Start with service.go. model.go transcribes AWS's service model; shape.go
-// decodes requests by it, constraint.go says in AWS's words what a request
+// Start with service.go. model.go transcribes AWS's service model;
+// internal/shape decodes requests by it and says in AWS's words what a request
 // breaks of it. put_events.go is the hot path and decodes by hand.
 package eventbridge

@@ -11,12 +11,13 @@ import (
 
 	"github.com/seed567880c8/turnout"
 	"github.com/seed567880c8/turnout/api/awswire"
+	"github.com/seed567880c8/turnout/api/eventbridge/internal/shape"
 )
 
 // TestModelHasTheMembersOfTheSDK compares the shapes with those that the AWS SDK was generated from.
 func TestModelHasTheMembersOfTheSDK(t *testing.T) {
 	t.Parallel()
-	for input, sdk := range map[*shape]*smithy.Schema{
+	for input, sdk := range map[*shape.Shape]*smithy.Schema{
 		createEventBusInput:        schemas.CreateEventBusRequest,
 		updateEventBusInput:        schemas.UpdateEventBusRequest,
 		deleteEventBusInput:        schemas.DeleteEventBusRequest,
@@ -38,34 +39,34 @@ func TestModelHasTheMembersOfTheSDK(t *testing.T) {
 		listTargetsByRuleInput:     schemas.ListTargetsByRuleRequest,
 		putEventsInput:             schemas.PutEventsRequest,
 	} {
-		requireSameShape(t, input, sdk, input.name)
+		requireSameShape(t, input, sdk, input.Name)
 	}
 }
 
-func requireSameShape(t *testing.T, s *shape, sdk *smithy.Schema, path string) {
+func requireSameShape(t *testing.T, s *shape.Shape, sdk *smithy.Schema, path string) {
 	t.Helper()
-	kinds := map[smithy.ShapeType]kind{
-		smithy.ShapeTypeString: kindText, smithy.ShapeTypeEnum: kindText, smithy.ShapeTypeInteger: kindInteger,
-		smithy.ShapeTypeBoolean: kindBoolean, smithy.ShapeTypeTimestamp: kindTime,
-		smithy.ShapeTypeStructure: kindStructure, smithy.ShapeTypeList: kindList, smithy.ShapeTypeMap: kindMap,
+	kinds := map[smithy.ShapeType]shape.Kind{
+		smithy.ShapeTypeString: shape.KindText, smithy.ShapeTypeEnum: shape.KindText, smithy.ShapeTypeInteger: shape.KindInteger,
+		smithy.ShapeTypeBoolean: shape.KindBoolean, smithy.ShapeTypeTimestamp: shape.KindTime,
+		smithy.ShapeTypeStructure: shape.KindStructure, smithy.ShapeTypeList: shape.KindList, smithy.ShapeTypeMap: shape.KindMap,
 	}
 	want, known := kinds[sdk.Type()]
 	require.True(t, known, "%s has a type that this test does not know", path)
-	require.Equal(t, want, s.kind, path)
-	switch s.kind {
-	case kindStructure:
+	require.Equal(t, want, s.Kind, path)
+	switch s.Kind {
+	case shape.KindStructure:
 		var names []string
-		for _, m := range s.members {
-			names = append(names, m.name)
-			require.NotNil(t, sdk.Member(m.name), "%s.%s is not in the SDK", path, m.name)
-			requireSameShape(t, m.shape, sdk.Member(m.name), path+"."+m.name)
+		for _, m := range s.Members {
+			names = append(names, m.Name)
+			require.NotNil(t, sdk.Member(m.Name), "%s.%s is not in the SDK", path, m.Name)
+			requireSameShape(t, m.Shape, sdk.Member(m.Name), path+"."+m.Name)
 		}
 		require.ElementsMatch(t, slices.Collect(maps.Keys(sdk.Members())), names, path)
-	case kindList:
-		requireSameShape(t, s.element, sdk.ListMember(), path+"[]")
-	case kindMap:
-		requireSameShape(t, s.key, sdk.MapKey(), path+"{key}")
-		requireSameShape(t, s.element, sdk.MapValue(), path+"{value}")
+	case shape.KindList:
+		requireSameShape(t, s.Element, sdk.ListMember(), path+"[]")
+	case shape.KindMap:
+		requireSameShape(t, s.Key, sdk.MapKey(), path+"{key}")
+		requireSameShape(t, s.Element, sdk.MapValue(), path+"{value}")
 	default: // has no parts
 	}
 }

@@ -6,6 +6,7 @@ import (
 
 	"github.com/seed567880c8/turnout"
 	"github.com/seed567880c8/turnout/api/awswire"
+	"github.com/seed567880c8/turnout/api/eventbridge/internal/shape"
 )
 
 // policyBytesMax is the size that AWS allows a bus's policy.
@@ -15,12 +16,12 @@ const policyBytesMax = 10_240
 // putPermission serves PutPermission: either one statement, which is added or
 // takes the place of the one with its id, or a whole policy.
 // https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_PutPermission.html
-func (a *api) putPermission(ctx context.Context, r *awswire.Request, in *value) (answer, error) {
-	bus, err := busNamed(r.Scope, in.str("EventBusName"))
+func (a *api) putPermission(ctx context.Context, r *awswire.Request, in *shape.Value) (answer, error) {
+	bus, err := busNamed(r.Scope, in.Str("EventBusName"))
 	if err != nil {
 		return nil, err
 	}
-	given := in.str("Policy")
+	given := in.Str("Policy")
 	if err := checkPermission(in, given != ""); err != nil {
 		return nil, err
 	}
@@ -31,7 +32,7 @@ func (a *api) putPermission(ctx context.Context, r *awswire.Request, in *value) 
 			if err != nil {
 				return err
 			}
-			p.put(in.str("StatementId"), statementOf(in, bus))
+			p.put(in.Str("StatementId"), statementOf(in, bus))
 			policy = p.String()
 		}
 		if len(policy) > policyBytesMax {
@@ -44,64 +45,64 @@ func (a *api) putPermission(ctx context.Context, r *awswire.Request, in *value) 
 }
 
 // checkPermission checks how the parameters fit together.
-func checkPermission(in *value, wholePolicy bool) error {
+func checkPermission(in *shape.Value, wholePolicy bool) error {
 	statement := []string{"Action", "Principal", "StatementId"}
 	if wholePolicy {
 		for _, name := range append(statement, "Condition") {
-			if in.field(name) != nil {
+			if in.Field(name) != nil {
 				return turnout.Errorf(turnout.CodeValidation, "Parameter %s must not be specified together with Policy.", name)
 			}
 		}
-		_, err := parsePolicy(in.str("Policy"))
+		_, err := parsePolicy(in.Str("Policy"))
 		return err
 	}
 	for _, name := range statement {
-		if in.field(name) == nil {
+		if in.Field(name) == nil {
 			return turnout.Errorf(turnout.CodeValidation, "Parameter(s) %s must be specified.", name)
 		}
 	}
-	if in.str("Action") != "events:PutEvents" {
+	if in.Str("Action") != "events:PutEvents" {
 		return turnout.Errorf(turnout.CodeValidation, "Provided value in parameter 'action' is not supported.")
 	}
 	// The only condition that AWS documents: the organization of the caller.
-	if c := in.field("Condition"); c != nil && (c.str("Type") != "StringEquals" || c.str("Key") != "aws:PrincipalOrgID") {
+	if c := in.Field("Condition"); c != nil && (c.Str("Type") != "StringEquals" || c.Str("Key") != "aws:PrincipalOrgID") {
 		return turnout.Errorf(turnout.CodeValidation, "Provided value in parameter 'condition' is not supported.")
 	}
 	return nil
 }
 
 // statementOf returns the policy statement that a request describes.
-func statementOf(in *value, bus turnout.BusName) []byte {
+func statementOf(in *shape.Value, bus turnout.BusName) []byte {
 	member := func(dst []byte, key, s string) []byte {
-		return awswire.AppendJSONString(appendKey(dst, key), s)
+		return awswire.AppendJSONString(shape.AppendKey(dst, key), s)
 	}
-	s := member([]byte{'{'}, "Sid", in.str("StatementId"))
+	s := member([]byte{'{'}, "Sid", in.Str("StatementId"))
 	s = member(s, "Effect", "Allow")
-	if principal := in.str("Principal"); principal == "*" {
+	if principal := in.Str("Principal"); principal == "*" {
 		s = member(s, "Principal", principal)
 	} else {
-		s = append(appendKey(s, "Principal"), '{')
+		s = append(shape.AppendKey(s, "Principal"), '{')
 		s = append(member(s, "AWS", "arn:aws:iam::"+principal+":root"), '}')
 	}
-	s = member(s, "Action", in.str("Action"))
+	s = member(s, "Action", in.Str("Action"))
 	s = member(s, "Resource", bus.ARN())
-	if c := in.field("Condition"); c != nil {
-		s = append(appendKey(s, "Condition"), '{')
-		s = append(appendKey(s, c.str("Type")), '{')
-		s = append(member(s, c.str("Key"), c.str("Value")), '}', '}')
+	if c := in.Field("Condition"); c != nil {
+		s = append(shape.AppendKey(s, "Condition"), '{')
+		s = append(shape.AppendKey(s, c.Str("Type")), '{')
+		s = append(member(s, c.Str("Key"), c.Str("Value")), '}', '}')
 	}
 	return append(s, '}')
 }
 
 // removePermission serves RemovePermission.
 // https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_RemovePermission.html
-func (a *api) removePermission(ctx context.Context, r *awswire.Request, in *value) (answer, error) {
-	bus, err := busNamed(r.Scope, in.str("EventBusName"))
+func (a *api) removePermission(ctx context.Context, r *awswire.Request, in *shape.Value) (answer, error) {
+	bus, err := busNamed(r.Scope, in.Str("EventBusName"))
 	if err != nil {
 		return nil, err
 	}
-	all := in.flag("RemoveAllPermissions")
-	if !all && in.field("StatementId") == nil {
+	all := in.Flag("RemoveAllPermissions")
+	if !all && in.Field("StatementId") == nil {
 		return nil, turnout.Errorf(turnout.CodeValidation, "Parameter(s) StatementId or RemoveAllPermissions must be specified.")
 	}
 	_, err = a.broker.UpdateBus(ctx, bus, func(b *turnout.Bus) error {
@@ -113,7 +114,7 @@ func (a *api) removePermission(ctx context.Context, r *awswire.Request, in *valu
 		if err != nil {
 			return err
 		}
-		if !p.remove(in.str("StatementId")) {
+		if !p.remove(in.Str("StatementId")) {
 			return turnout.Errorf(turnout.CodeNotFound, "Statement with the provided id does not exist.")
 		}
 		b.Policy = p.String()
@@ -240,12 +241,12 @@ func (p *policy) String() string {
 	}
 	dst := []byte{'{'}
 	if p.version != nil {
-		dst = append(appendKey(dst, "Version"), p.version...)
+		dst = append(shape.AppendKey(dst, "Version"), p.version...)
 	}
 	if p.id != nil {
-		dst = append(appendKey(dst, "Id"), p.id...)
+		dst = append(shape.AppendKey(dst, "Id"), p.id...)
 	}
-	dst = append(appendKey(dst, "Statement"), '[')
+	dst = append(shape.AppendKey(dst, "Statement"), '[')
 	for i, s := range p.statements {
 		if i > 0 {
 			dst = append(dst, ',')

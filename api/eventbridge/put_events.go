@@ -8,6 +8,7 @@ import (
 
 	"github.com/seed567880c8/turnout"
 	"github.com/seed567880c8/turnout/api/awswire"
+	"github.com/seed567880c8/turnout/api/eventbridge/internal/shape"
 )
 
 // Limits of PutEvents that the service model sets, as model.go has them.
@@ -26,8 +27,8 @@ func (a *api) putEvents(ctx context.Context, r *awswire.Request) (awswire.Result
 	if len(r.TraceHeader) <= traceHeaderMax {
 		p.traceHeader = r.TraceHeader
 	}
-	if !p.decode(r.Body) {
-		if _, err := decode(putEventsInput, r.Body); err != nil {
+	if !p.decode(r.JSON()) {
+		if _, err := shape.Decode(putEventsInput, r.Body); err != nil {
 			return nil, err
 		}
 		return nil, errors.New("eventbridge: PutEvents refuses what the model allows")
@@ -63,10 +64,9 @@ type publishEntry struct {
 	busErr error // the bus cannot be published to
 }
 
-// decode reads the request. It returns false if body is not what it should be
+// decode reads the request. It returns false if the body is not what it should be
 // or may break a constraint of the model.
-func (p *publication) decode(body []byte) bool {
-	r := awswire.NewJSONReader(body)
+func (p *publication) decode(r *awswire.JSONReader) bool {
 	fine := true
 	if r.Object() {
 		for fine {
@@ -80,7 +80,7 @@ func (p *publication) decode(body []byte) bool {
 			case "EndpointId":
 				var id []byte
 				if id, p.endpoint = r.String(); p.endpoint {
-					fine = holds(endpointID, string(id))
+					fine = shape.Holds(endpointID, string(id))
 				}
 			default:
 				r.Skip()
@@ -132,7 +132,7 @@ func (p *publication) decodeEntry(r *awswire.JSONReader, entry *publishEntry) bo
 		case "Detail":
 			ev.Detail, _ = r.String()
 		case "Time":
-			ev.Time, _ = readTime(r)
+			ev.Time, _ = shape.ReadTime(r)
 		case "Resources":
 			fine = decodeResources(r, ev)
 		case "EventBusName":
@@ -172,7 +172,7 @@ func (p *publication) decodeBus(r *awswire.JSONReader, entry *publishEntry) bool
 	}
 	if p.busText == nil || !bytes.Equal(s, p.busText) {
 		name := string(s)
-		if len(name) > publishBus.max || !isName(name) && !publishBus.pattern.match(name) {
+		if len(name) > publishBus.Max || !isName(name) && !publishBus.Pattern.Match(name) {
 			return false
 		}
 		p.busText = s
@@ -180,13 +180,6 @@ func (p *publication) decodeBus(r *awswire.JSONReader, entry *publishEntry) bool
 	}
 	entry.event.Bus, entry.busErr = p.bus, p.busErr
 	return true
-}
-
-// holds reports whether a text satisfies the constraints of its shape.
-func holds(s *shape, v string) bool {
-	var vs violations
-	vs.check(&value{shape: s, text: v}, "")
-	return len(vs.list) == 0
 }
 
 // refusal returns why an entry is refused by itself, "" if it is not.

@@ -11,6 +11,7 @@ import (
 
 	"github.com/seed567880c8/turnout"
 	"github.com/seed567880c8/turnout/api/awswire"
+	"github.com/seed567880c8/turnout/api/eventbridge/internal/shape"
 )
 
 var caller = turnout.Scope{Account: "000000000000", Region: "us-east-1"}
@@ -18,7 +19,7 @@ var caller = turnout.Scope{Account: "000000000000", Region: "us-east-1"}
 func decodePublication(t *testing.T, body string) *publication {
 	t.Helper()
 	p := &publication{scope: caller, traceHeader: "Root=request"}
-	require.True(t, p.decode([]byte(body)))
+	require.True(t, p.decode(awswire.NewJSONReader([]byte(body))))
 	return p
 }
 
@@ -94,25 +95,25 @@ func FuzzPutEvents(f *testing.F) {
 	f.Add(`null`)
 	f.Fuzz(func(t *testing.T, body string) {
 		p := publication{scope: caller}
-		ok := p.decode([]byte(body))
-		in, err := decode(putEventsInput, []byte(body))
+		ok := p.decode(awswire.NewJSONReader([]byte(body)))
+		in, err := shape.Decode(putEventsInput, []byte(body))
 		require.Equal(t, err == nil, ok, "the model says: %v", err)
 		if !ok {
 			return
 		}
-		entries := in.list("Entries")
+		entries := in.List("Entries")
 		require.Len(t, entries, p.count)
-		require.Equal(t, in.field("EndpointId") != nil, p.endpoint)
+		require.Equal(t, in.Field("EndpointId") != nil, p.endpoint)
 		for i, e := range entries {
 			ev := &p.entries[i].event
-			require.Equal(t, e.str("Source"), ev.Source)
-			require.Equal(t, e.str("DetailType"), ev.DetailType)
-			require.Equal(t, e.str("Detail"), string(ev.Detail))
-			require.Equal(t, e.str("TraceHeader"), ev.TraceHeader)
-			require.Len(t, ev.Resources, len(e.list("Resources")))
-			require.Equal(t, e.field("Time") == nil, ev.Time.IsZero())
-			if e.field("Time") != nil {
-				require.Equal(t, e.field("Time").number, ev.Time.UnixMilli())
+			require.Equal(t, e.Str("Source"), ev.Source)
+			require.Equal(t, e.Str("DetailType"), ev.DetailType)
+			require.Equal(t, e.Str("Detail"), string(ev.Detail))
+			require.Equal(t, e.Str("TraceHeader"), ev.TraceHeader)
+			require.Len(t, ev.Resources, len(e.List("Resources")))
+			require.Equal(t, e.Field("Time") == nil, ev.Time.IsZero())
+			if e.Field("Time") != nil {
+				require.Equal(t, e.Field("Time").Number, ev.Time.UnixMilli())
 			}
 		}
 	})

@@ -5,20 +5,23 @@ import (
 
 	"github.com/seed567880c8/turnout"
 	"github.com/seed567880c8/turnout/api/awswire"
+	"github.com/seed567880c8/turnout/api/eventbridge/internal/paging"
+	"github.com/seed567880c8/turnout/api/eventbridge/internal/schedule"
+	"github.com/seed567880c8/turnout/api/eventbridge/internal/shape"
 )
 
 // putRule serves PutRule, which creates a rule or replaces all of an existing
 // one but its targets and tags: what the request leaves out becomes unset.
 // https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_PutRule.html
-func (a *api) putRule(ctx context.Context, r *awswire.Request, in *value) (answer, error) {
-	name, err := ruleNamed(r.Scope, in.str("EventBusName"), in.str("Name"))
+func (a *api) putRule(ctx context.Context, r *awswire.Request, in *shape.Value) (answer, error) {
+	name, err := ruleNamed(r.Scope, in.Str("EventBusName"), in.Str("Name"))
 	if err != nil {
 		return nil, err
 	}
 	if err := checkTrigger(name, in); err != nil {
 		return nil, err
 	}
-	tags, err := tagsOf(nil, in.list("Tags"))
+	tags, err := tagsOf(nil, in.List("Tags"))
 	if err != nil {
 		return nil, err
 	}
@@ -27,14 +30,14 @@ func (a *api) putRule(ctx context.Context, r *awswire.Request, in *value) (answe
 			rule.CreatedBy = r.Account
 			rule.Tags = tags
 		}
-		rule.Pattern = in.str("EventPattern")
+		rule.Pattern = in.Str("EventPattern")
 		rule.Schedule = ""
 		rule.State = turnout.RuleEnabled
-		if state := in.field("State"); state != nil {
-			rule.State = turnout.RuleState(state.text)
+		if state := in.Field("State"); state != nil {
+			rule.State = turnout.RuleState(state.Text)
 		}
-		rule.Description = in.str("Description")
-		rule.RoleARN = in.str("RoleArn")
+		rule.Description = in.Str("Description")
+		rule.RoleARN = in.Str("RoleArn")
 		return nil
 	})
 	if err != nil {
@@ -45,10 +48,10 @@ func (a *api) putRule(ctx context.Context, r *awswire.Request, in *value) (answe
 
 // checkTrigger checks what a rule runs on. A schedule is refused even if it is
 // valid, because a rule that never fires must not look as if it did.
-func checkTrigger(name turnout.RuleName, in *value) error {
-	schedule := in.str("ScheduleExpression")
-	if schedule == "" {
-		if in.str("EventPattern") == "" {
+func checkTrigger(name turnout.RuleName, in *shape.Value) error {
+	expression := in.Str("ScheduleExpression")
+	if expression == "" {
+		if in.Str("EventPattern") == "" {
 			return turnout.Errorf(turnout.CodeValidation, "Parameter(s) EventPattern or ScheduleExpression must be specified.")
 		}
 		return nil
@@ -56,7 +59,7 @@ func checkTrigger(name turnout.RuleName, in *value) error {
 	if name.Bus.Name != turnout.DefaultBus {
 		return turnout.Errorf(turnout.CodeValidation, "ScheduleExpression is supported only on the default event bus.")
 	}
-	if err := checkSchedule(schedule); err != nil {
+	if err := schedule.Check(expression); err != nil {
 		return err
 	}
 	return turnout.Errorf(turnout.CodeUnsupportedOperation, "Turnout does not support rules with a ScheduleExpression. The rule was not stored.")
@@ -64,8 +67,8 @@ func checkTrigger(name turnout.RuleName, in *value) error {
 
 // describeRule serves DescribeRule.
 // https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_DescribeRule.html
-func (a *api) describeRule(ctx context.Context, r *awswire.Request, in *value) (answer, error) {
-	name, err := ruleNamed(r.Scope, in.str("EventBusName"), in.str("Name"))
+func (a *api) describeRule(ctx context.Context, r *awswire.Request, in *shape.Value) (answer, error) {
+	name, err := ruleNamed(r.Scope, in.Str("EventBusName"), in.Str("Name"))
 	if err != nil {
 		return nil, err
 	}
@@ -93,8 +96,8 @@ func encodeRule(e *awswire.Encoder, r *turnout.Rule) {
 
 // deleteRule serves DeleteRule. Force concerns rules that AWS services manage, of which Turnout has none.
 // https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_DeleteRule.html
-func (a *api) deleteRule(ctx context.Context, r *awswire.Request, in *value) (answer, error) {
-	name, err := ruleNamed(r.Scope, in.str("EventBusName"), in.str("Name"))
+func (a *api) deleteRule(ctx context.Context, r *awswire.Request, in *shape.Value) (answer, error) {
+	name, err := ruleNamed(r.Scope, in.Str("EventBusName"), in.Str("Name"))
 	if err != nil {
 		return nil, err
 	}
@@ -103,8 +106,8 @@ func (a *api) deleteRule(ctx context.Context, r *awswire.Request, in *value) (an
 
 // listRules serves ListRules.
 // https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_ListRules.html
-func (a *api) listRules(ctx context.Context, r *awswire.Request, in *value) (answer, error) {
-	bus, err := busNamed(r.Scope, in.str("EventBusName"))
+func (a *api) listRules(ctx context.Context, r *awswire.Request, in *shape.Value) (answer, error) {
+	bus, err := busNamed(r.Scope, in.Str("EventBusName"))
 	if err != nil {
 		return nil, err
 	}
@@ -113,7 +116,7 @@ func (a *api) listRules(ctx context.Context, r *awswire.Request, in *value) (ans
 		return nil, err
 	}
 	key := func(r *turnout.Rule) string { return r.Name }
-	rules, token, err := page(withPrefix(rules, key, in.str("NamePrefix")), key, in)
+	rules, token, err := paging.Page(paging.WithPrefix(rules, key, in.Str("NamePrefix")), key, in)
 	if err != nil {
 		return nil, err
 	}
@@ -132,18 +135,18 @@ func (a *api) listRules(ctx context.Context, r *awswire.Request, in *value) (ans
 
 // enableRule serves EnableRule.
 // https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_EnableRule.html
-func (a *api) enableRule(ctx context.Context, r *awswire.Request, in *value) (answer, error) {
+func (a *api) enableRule(ctx context.Context, r *awswire.Request, in *shape.Value) (answer, error) {
 	return a.setRuleState(ctx, r, in, turnout.RuleEnabled)
 }
 
 // disableRule serves DisableRule.
 // https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_DisableRule.html
-func (a *api) disableRule(ctx context.Context, r *awswire.Request, in *value) (answer, error) {
+func (a *api) disableRule(ctx context.Context, r *awswire.Request, in *shape.Value) (answer, error) {
 	return a.setRuleState(ctx, r, in, turnout.RuleDisabled)
 }
 
-func (a *api) setRuleState(ctx context.Context, r *awswire.Request, in *value, state turnout.RuleState) (answer, error) {
-	name, err := ruleNamed(r.Scope, in.str("EventBusName"), in.str("Name"))
+func (a *api) setRuleState(ctx context.Context, r *awswire.Request, in *shape.Value, state turnout.RuleState) (answer, error) {
+	name, err := ruleNamed(r.Scope, in.Str("EventBusName"), in.Str("Name"))
 	if err != nil {
 		return nil, err
 	}
@@ -166,16 +169,16 @@ func (a *api) changeRule(ctx context.Context, name turnout.RuleName, change func
 
 // listRuleNamesByTarget serves ListRuleNamesByTarget.
 // https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_ListRuleNamesByTarget.html
-func (a *api) listRuleNamesByTarget(ctx context.Context, r *awswire.Request, in *value) (answer, error) {
-	bus, err := busNamed(r.Scope, in.str("EventBusName"))
+func (a *api) listRuleNamesByTarget(ctx context.Context, r *awswire.Request, in *shape.Value) (answer, error) {
+	bus, err := busNamed(r.Scope, in.Str("EventBusName"))
 	if err != nil {
 		return nil, err
 	}
-	names, err := a.broker.RuleNamesByTarget(ctx, bus, in.str("TargetArn"))
+	names, err := a.broker.RuleNamesByTarget(ctx, bus, in.Str("TargetArn"))
 	if err != nil {
 		return nil, err
 	}
-	names, token, err := page(names, func(name *string) string { return *name }, in)
+	names, token, err := paging.Page(names, func(name *string) string { return *name }, in)
 	if err != nil {
 		return nil, err
 	}
@@ -187,8 +190,8 @@ func (a *api) listRuleNamesByTarget(ctx context.Context, r *awswire.Request, in 
 
 // testEventPattern serves TestEventPattern.
 // https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_TestEventPattern.html
-func (a *api) testEventPattern(ctx context.Context, _ *awswire.Request, in *value) (answer, error) {
-	matches, err := a.broker.TestEventPattern(ctx, []byte(in.str("EventPattern")), []byte(in.str("Event")))
+func (a *api) testEventPattern(ctx context.Context, _ *awswire.Request, in *shape.Value) (answer, error) {
+	matches, err := a.broker.TestEventPattern(ctx, []byte(in.Str("EventPattern")), []byte(in.Str("Event")))
 	if err != nil {
 		return nil, err
 	}

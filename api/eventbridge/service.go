@@ -5,6 +5,7 @@ import (
 
 	"github.com/seed567880c8/turnout"
 	"github.com/seed567880c8/turnout/api/awswire"
+	"github.com/seed567880c8/turnout/api/eventbridge/internal/shape"
 )
 
 // Buses is what the operations on event buses need. Errors carry AWS's texts
@@ -86,11 +87,12 @@ func New(b Broker, cfg Config) *awswire.Service {
 		JSONVersion:  "1.1",
 		Operations:   a.operations(),
 		ErrorOf:      errorOf,
+		KeepsNothing: map[string]bool{"PutEvents": true},
 	}
 }
 
 // handler serves one operation whose input is decoded and satisfies the model.
-type handler func(ctx context.Context, r *awswire.Request, in *value) (answer, error)
+type handler func(ctx context.Context, r *awswire.Request, in *shape.Value) (answer, error)
 
 // answer writes the members of a response; nil is a response without members.
 type answer func(e *awswire.Encoder)
@@ -99,9 +101,9 @@ type answer func(e *awswire.Encoder)
 func (a answer) EncodeTo(e *awswire.Encoder) { a(e) }
 
 // serve returns the operation that decodes its input as s and calls h.
-func serve(s *shape, h handler) awswire.Operation {
+func serve(s *shape.Shape, h handler) awswire.Operation {
 	return func(ctx context.Context, r *awswire.Request) (awswire.Result, error) {
-		in, err := decode(s, r.Body)
+		in, err := shape.Decode(s, r.Body)
 		if err != nil {
 			return nil, err
 		}

@@ -8,6 +8,7 @@ import (
 
 	"github.com/seed567880c8/turnout"
 	"github.com/seed567880c8/turnout/api/awswire"
+	"github.com/seed567880c8/turnout/api/eventbridge/internal/shape"
 )
 
 // tagsMax is the number of tags that AWS lets a resource have.
@@ -16,7 +17,7 @@ const tagsMax = 50
 
 // tagsOf returns present with the tags of a request added. It leaves present
 // as it is, because readers may hold it.
-func tagsOf(present map[string]string, added []*value) (map[string]string, error) {
+func tagsOf(present map[string]string, added []*shape.Value) (map[string]string, error) {
 	if len(added) == 0 {
 		return present, nil
 	}
@@ -25,7 +26,7 @@ func tagsOf(present map[string]string, added []*value) (map[string]string, error
 		tags = make(map[string]string, len(added))
 	}
 	for _, t := range added {
-		tags[t.str("Key")] = t.str("Value")
+		tags[t.Str("Key")] = t.Str("Value")
 	}
 	if len(tags) > tagsMax {
 		return nil, turnout.Errorf(turnout.CodeLimitExceeded, "The requested resource exceeds the maximum number allowed.")
@@ -57,7 +58,7 @@ func taggedBy(scope turnout.Scope, arn string) (tagged, error) {
 // isBusIn reports whether a bus from an ARN can exist in a region; the model
 // has no pattern for the ARNs that tags are for.
 func isBusIn(bus turnout.BusName, region string) bool {
-	return bus.Region == region && isAccount(bus.Account) && busName.pattern.match(bus.Name)
+	return bus.Region == region && isAccount(bus.Account) && busName.Pattern.Match(bus.Name)
 }
 
 func isAccount(s string) bool {
@@ -80,27 +81,27 @@ func (a *api) changeTags(ctx context.Context, t tagged, change func(map[string]s
 
 // tagResource serves TagResource.
 // https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_TagResource.html
-func (a *api) tagResource(ctx context.Context, r *awswire.Request, in *value) (answer, error) {
-	t, err := taggedBy(r.Scope, in.str("ResourceARN"))
+func (a *api) tagResource(ctx context.Context, r *awswire.Request, in *shape.Value) (answer, error) {
+	t, err := taggedBy(r.Scope, in.Str("ResourceARN"))
 	if err != nil {
 		return nil, err
 	}
 	return nil, a.changeTags(ctx, t, func(present map[string]string) (map[string]string, error) {
-		return tagsOf(present, in.list("Tags"))
+		return tagsOf(present, in.List("Tags"))
 	})
 }
 
 // untagResource serves UntagResource; keys that the resource does not have are ignored.
 // https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_UntagResource.html
-func (a *api) untagResource(ctx context.Context, r *awswire.Request, in *value) (answer, error) {
-	t, err := taggedBy(r.Scope, in.str("ResourceARN"))
+func (a *api) untagResource(ctx context.Context, r *awswire.Request, in *shape.Value) (answer, error) {
+	t, err := taggedBy(r.Scope, in.Str("ResourceARN"))
 	if err != nil {
 		return nil, err
 	}
 	return nil, a.changeTags(ctx, t, func(present map[string]string) (map[string]string, error) {
 		left := maps.Clone(present)
-		for _, key := range in.list("TagKeys") {
-			delete(left, key.text)
+		for _, key := range in.List("TagKeys") {
+			delete(left, key.Text)
 		}
 		return left, nil
 	})
@@ -108,8 +109,8 @@ func (a *api) untagResource(ctx context.Context, r *awswire.Request, in *value) 
 
 // listTagsForResource serves ListTagsForResource: the tags in the order of their keys.
 // https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_ListTagsForResource.html
-func (a *api) listTagsForResource(ctx context.Context, r *awswire.Request, in *value) (answer, error) {
-	t, err := taggedBy(r.Scope, in.str("ResourceARN"))
+func (a *api) listTagsForResource(ctx context.Context, r *awswire.Request, in *shape.Value) (answer, error) {
+	t, err := taggedBy(r.Scope, in.Str("ResourceARN"))
 	if err != nil {
 		return nil, err
 	}

@@ -10,16 +10,18 @@ import (
 
 	"github.com/seed567880c8/turnout"
 	"github.com/seed567880c8/turnout/api/awswire"
+	"github.com/seed567880c8/turnout/api/eventbridge/internal/paging"
+	"github.com/seed567880c8/turnout/api/eventbridge/internal/shape"
 )
 
 // putTargets serves PutTargets.
 // https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_PutTargets.html
-func (a *api) putTargets(ctx context.Context, r *awswire.Request, in *value) (answer, error) {
-	rule, err := ruleNamed(r.Scope, in.str("EventBusName"), in.str("Rule"))
+func (a *api) putTargets(ctx context.Context, r *awswire.Request, in *shape.Value) (answer, error) {
+	rule, err := ruleNamed(r.Scope, in.Str("EventBusName"), in.Str("Rule"))
 	if err != nil {
 		return nil, err
 	}
-	given := in.list("Targets")
+	given := in.List("Targets")
 	targets := make([]turnout.Target, len(given))
 	ids := make([]string, len(given))
 	for i, t := range given {
@@ -37,15 +39,15 @@ func (a *api) putTargets(ctx context.Context, r *awswire.Request, in *value) (an
 
 // removeTargets serves RemoveTargets. Force concerns rules that AWS services manage, of which Turnout has none.
 // https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_RemoveTargets.html
-func (a *api) removeTargets(ctx context.Context, r *awswire.Request, in *value) (answer, error) {
-	rule, err := ruleNamed(r.Scope, in.str("EventBusName"), in.str("Rule"))
+func (a *api) removeTargets(ctx context.Context, r *awswire.Request, in *shape.Value) (answer, error) {
+	rule, err := ruleNamed(r.Scope, in.Str("EventBusName"), in.Str("Rule"))
 	if err != nil {
 		return nil, err
 	}
-	given := in.list("Ids")
+	given := in.List("Ids")
 	ids := make([]string, len(given))
 	for i, id := range given {
-		ids[i] = id.text
+		ids[i] = id.Text
 	}
 	errs, err := a.broker.RemoveTargets(ctx, rule, ids)
 	if err != nil {
@@ -88,33 +90,33 @@ func entryError(err error) (code, message string) {
 }
 
 // targetOf returns the target that a request describes, or the error for which AWS refuses it.
-func targetOf(in *value) (turnout.Target, error) {
+func targetOf(in *shape.Value) (turnout.Target, error) {
 	t := turnout.Target{
-		ID:             in.str("Id"),
-		ARN:            in.str("Arn"),
-		RoleARN:        in.str("RoleArn"),
-		Input:          in.strPtr("Input"),
-		InputPath:      in.strPtr("InputPath"),
-		MessageGroupID: in.field("SqsParameters").str("MessageGroupId"),
-		DeadLetterARN:  in.field("DeadLetterConfig").str("Arn"),
+		ID:             in.Str("Id"),
+		ARN:            in.Str("Arn"),
+		RoleARN:        in.Str("RoleArn"),
+		Input:          in.StrPtr("Input"),
+		InputPath:      in.StrPtr("InputPath"),
+		MessageGroupID: in.Field("SqsParameters").Str("MessageGroupId"),
+		DeadLetterARN:  in.Field("DeadLetterConfig").Str("Arn"),
 		Other:          otherParameters(in),
 	}
-	if tr := in.field("InputTransformer"); tr != nil {
-		t.InputTransformer = &turnout.InputTransformer{Template: tr.str("InputTemplate")}
-		if m := tr.field("InputPathsMap"); m != nil {
-			t.InputTransformer.Paths = make(map[string]string, len(m.keys))
-			for i, key := range m.keys {
-				t.InputTransformer.Paths[key] = m.items[i].text
+	if tr := in.Field("InputTransformer"); tr != nil {
+		t.InputTransformer = &turnout.InputTransformer{Template: tr.Str("InputTemplate")}
+		if m := tr.Field("InputPathsMap"); m != nil {
+			t.InputTransformer.Paths = make(map[string]string, len(m.Keys))
+			for i, key := range m.Keys {
+				t.InputTransformer.Paths[key] = m.Items[i].Text
 			}
 		}
 	}
-	if p := in.field("RetryPolicy"); p != nil {
+	if p := in.Field("RetryPolicy"); p != nil {
 		t.Retry = &turnout.RetryPolicy{}
-		if n := p.field("MaximumRetryAttempts"); n != nil {
-			t.Retry.MaximumRetryAttempts = new(int(n.number))
+		if n := p.Field("MaximumRetryAttempts"); n != nil {
+			t.Retry.MaximumRetryAttempts = new(int(n.Number))
 		}
-		if n := p.field("MaximumEventAgeInSeconds"); n != nil {
-			t.Retry.MaximumEventAge = new(time.Duration(n.number) * time.Second)
+		if n := p.Field("MaximumEventAgeInSeconds"); n != nil {
+			t.Retry.MaximumEventAge = new(time.Duration(n.Number) * time.Second)
 		}
 	}
 	return t, checkTarget(&t)
@@ -144,12 +146,11 @@ var ownParameters = []string{
 }
 
 // otherParameters returns the further members of a target as a JSON object, nil if there are none.
-func otherParameters(in *value) []byte {
+func otherParameters(in *shape.Value) []byte {
 	dst := []byte{'{'}
-	for i, f := range in.fields {
-		name := in.shape.members[i].name
-		if f != nil && !slices.Contains(ownParameters, name) {
-			dst = f.appendJSON(appendKey(dst, name))
+	for name, part := range in.Parts {
+		if !slices.Contains(ownParameters, name) {
+			dst = part.AppendJSON(shape.AppendKey(dst, name))
 		}
 	}
 	if len(dst) == 1 {
@@ -160,8 +161,8 @@ func otherParameters(in *value) []byte {
 
 // listTargetsByRule serves ListTargetsByRule: the targets in the order of their ids.
 // https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_ListTargetsByRule.html
-func (a *api) listTargetsByRule(ctx context.Context, r *awswire.Request, in *value) (answer, error) {
-	rule, err := ruleNamed(r.Scope, in.str("EventBusName"), in.str("Rule"))
+func (a *api) listTargetsByRule(ctx context.Context, r *awswire.Request, in *shape.Value) (answer, error) {
+	rule, err := ruleNamed(r.Scope, in.Str("EventBusName"), in.Str("Rule"))
 	if err != nil {
 		return nil, err
 	}
@@ -170,7 +171,7 @@ func (a *api) listTargetsByRule(ctx context.Context, r *awswire.Request, in *val
 		return nil, err
 	}
 	targets = slices.SortedFunc(slices.Values(targets), func(a, b turnout.Target) int { return strings.Compare(a.ID, b.ID) })
-	targets, token, err := page(targets, func(t *turnout.Target) string { return t.ID }, in)
+	targets, token, err := paging.Page(targets, func(t *turnout.Target) string { return t.ID }, in)
 	if err != nil {
 		return nil, err
 	}

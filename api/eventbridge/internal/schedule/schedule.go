@@ -1,4 +1,4 @@
-package eventbridge
+package schedule
 
 import (
 	"slices"
@@ -8,9 +8,10 @@ import (
 	"github.com/seed567880c8/turnout"
 )
 
-// checkSchedule refuses an expression that is neither rate(…) nor cron(…) as AWS defines them.
+// Check refuses an expression that is neither rate(…) nor cron(…) as AWS defines
+// them, with a *turnout.Error of CodeValidation and AWS's text.
 // https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-scheduled-rule-pattern.html
-func checkSchedule(expression string) error {
+func Check(expression string) error {
 	valid := false
 	if inner, ok := between(expression, "rate(", ")"); ok {
 		valid = isRate(inner)

@@ -1,4 +1,4 @@
-package eventbridge
+package paging
 
 import (
 	"encoding/base64"
@@ -6,14 +6,16 @@ import (
 	"strings"
 
 	"github.com/seed567880c8/turnout"
+	"github.com/seed567880c8/turnout/api/eventbridge/internal/shape"
 )
 
 // pageMax is the size of a page when a request gives no Limit, and the largest
 // Limit that AWS allows.
 const pageMax = 100
 
-// withPrefix returns the items whose key begins with prefix; items stays as it is.
-func withPrefix[T any](items []T, key func(*T) string, prefix string) []T {
+// WithPrefix returns the items whose key begins with prefix; items stays
+// as it is.
+func WithPrefix[T any](items []T, key func(*T) string, prefix string) []T {
 	if prefix == "" {
 		return items
 	}
@@ -26,21 +28,22 @@ func withPrefix[T any](items []T, key func(*T) string, prefix string) []T {
 	return kept
 }
 
-// page returns the items of the page that in (NextToken, Limit) asks for, and
+// Page returns the items of the page that in (NextToken, Limit) asks for, and
 // the token of the next page, "" after the last. Items are in the order of
 // their keys, which are distinct. A token holds the key of the last item seen,
 // so items that come and go between two pages hide and repeat none that stays.
-func page[T any](items []T, key func(*T) string, in *value) ([]T, string, error) {
-	if token := in.field("NextToken"); token != nil {
-		last, err := parseToken(token.text)
+// The error is a *turnout.Error with CodeValidation.
+func Page[T any](items []T, key func(*T) string, in *shape.Value) ([]T, string, error) {
+	if token := in.Field("NextToken"); token != nil {
+		last, err := parseToken(token.Text)
 		if err != nil {
 			return nil, "", err
 		}
 		items = items[sort.Search(len(items), func(i int) bool { return key(&items[i]) > last }):]
 	}
 	size := pageMax
-	if limit := in.field("Limit"); limit != nil {
-		size = int(limit.number)
+	if limit := in.Field("Limit"); limit != nil {
+		size = int(limit.Number)
 	}
 	if len(items) <= size {
 		return items, "", nil

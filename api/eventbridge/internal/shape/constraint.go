@@ -1,4 +1,4 @@
-package eventbridge
+package shape
 
 import (
 	"fmt"
@@ -22,15 +22,18 @@ type violations struct {
 	list []string
 }
 
-func (vs *violations) add(v *value, path, constraint string) {
+func (vs *violations) add(v *Value, path, constraint string) {
 	if len(vs.list) == violationsMax {
 		return
 	}
-	shown := "null"
-	if v != nil {
-		shown = "'" + echo(v) + "'"
+	shown := "Value null"
+	switch {
+	case v != nil && v.shape.secret:
+		shown = "Value"
+	case v != nil:
+		shown = "Value '" + echo(v) + "'"
 	}
-	vs.list = append(vs.list, "Value "+shown+" at '"+path+"' failed to satisfy constraint: "+constraint)
+	vs.list = append(vs.list, shown+" at '"+path+"' failed to satisfy constraint: "+constraint)
 }
 
 // err returns nil, or the error that AWS answers:
@@ -46,34 +49,34 @@ func (vs *violations) err() error {
 }
 
 // check adds what v, the value at path, breaks of its shape.
-func (vs *violations) check(v *value, path string) {
+func (vs *violations) check(v *Value, path string) {
 	s := v.shape
 	for _, c := range s.constraints() {
 		if !c.holds(v) {
 			vs.add(v, path, c.text)
 		}
 	}
-	switch s.kind {
-	case kindStructure:
+	switch s.Kind {
+	case KindStructure:
 		vs.checkMembers(v, path)
-	case kindList:
+	case KindList:
 		vs.checkElements(v, path)
-	case kindMap:
+	case KindMap:
 		vs.checkEntries(v, path)
 	default: // has no parts
 	}
 }
 
-func (vs *violations) checkMembers(v *value, path string) {
+func (vs *violations) checkMembers(v *Value, path string) {
 	if path != "" {
 		path += "."
 	}
-	for i := range v.shape.members {
-		m := &v.shape.members[i]
+	for i := range v.shape.Members {
+		m := &v.shape.Members[i]
 		switch f := v.fields[i]; {
 		case f != nil:
 			vs.check(f, path+m.path())
-		case m.required:
+		case m.Required:
 			vs.add(nil, path+m.path(), "Member must not be null")
 		}
 	}
@@ -81,12 +84,12 @@ func (vs *violations) checkMembers(v *value, path string) {
 
 // checkElements checks structures one by one, and simple elements as AWS does:
 // once for the list, naming every constraint of its elements.
-func (vs *violations) checkElements(v *value, path string) {
-	if v.shape.element.kind != kindStructure {
-		vs.checkAll(v, path, v.shape.element, v.items, "Member must satisfy constraint: ")
+func (vs *violations) checkElements(v *Value, path string) {
+	if v.shape.Element.Kind != KindStructure {
+		vs.checkAll(v, path, v.shape.Element, v.Items, "Member must satisfy constraint: ")
 		return
 	}
-	for i, item := range v.items {
+	for i, item := range v.Items {
 		at := path + "." + strconv.Itoa(i+1) + ".member"
 		if item == nil {
 			vs.add(nil, at, "Member must not be null")
@@ -96,16 +99,16 @@ func (vs *violations) checkElements(v *value, path string) {
 	}
 }
 
-func (vs *violations) checkEntries(v *value, path string) {
-	keys := make([]*value, len(v.keys))
-	for i, k := range v.keys {
-		keys[i] = &value{shape: v.shape.key, text: k}
+func (vs *violations) checkEntries(v *Value, path string) {
+	keys := make([]*Value, len(v.Keys))
+	for i, k := range v.Keys {
+		keys[i] = &Value{shape: v.shape.Key, Text: k}
 	}
-	vs.checkAll(v, path, v.shape.key, keys, "Map keys must satisfy constraint: ")
-	vs.checkAll(v, path, v.shape.element, v.items, "Map value must satisfy constraint: ")
+	vs.checkAll(v, path, v.shape.Key, keys, "Map keys must satisfy constraint: ")
+	vs.checkAll(v, path, v.shape.Element, v.Items, "Map value must satisfy constraint: ")
 }
 
-func (vs *violations) checkAll(v *value, path string, element *shape, items []*value, prefix string) {
+func (vs *violations) checkAll(v *Value, path string, element *Shape, items []*Value, prefix string) {
 	all := element.constraints()
 	for _, item := range items {
 		if item == nil {
@@ -125,56 +128,63 @@ func (vs *violations) checkAll(v *value, path string, element *shape, items []*v
 	}
 }
 
+// Holds reports whether a text satisfies the constraints of its shape.
+func Holds(s *Shape, text string) bool {
+	var vs violations
+	vs.check(&Value{shape: s, Text: text}, "")
+	return len(vs.list) == 0
+}
+
 // constraint is one rule of a shape, with AWS's text for it.
 type constraint struct {
 	text  string
-	holds func(*value) bool
+	holds func(*Value) bool
 }
 
 // constraints returns the rules for values of s itself, in the order in which AWS reports them.
-func (s *shape) constraints() []constraint {
+func (s *Shape) constraints() []constraint {
 	var all []constraint
-	measure, size := "length", func(v *value) int { return v.length() }
-	if s.kind == kindInteger {
-		measure, size = "value", func(v *value) int { return int(v.number) }
+	measure, size := "length", func(v *Value) int { return v.length() }
+	if s.Kind == KindInteger {
+		measure, size = "value", func(v *Value) int { return int(v.Number) }
 	}
-	if s.max != none {
+	if s.Max != None {
 		all = append(all, constraint{
-			text:  fmt.Sprintf("Member must have %s less than or equal to %d", measure, s.max),
-			holds: func(v *value) bool { return size(v) <= s.max },
+			text:  fmt.Sprintf("Member must have %s less than or equal to %d", measure, s.Max),
+			holds: func(v *Value) bool { return size(v) <= s.Max },
 		})
 	}
-	if s.min != none {
+	if s.Min != None {
 		all = append(all, constraint{
-			text:  fmt.Sprintf("Member must have %s greater than or equal to %d", measure, s.min),
-			holds: func(v *value) bool { return size(v) >= s.min },
+			text:  fmt.Sprintf("Member must have %s greater than or equal to %d", measure, s.Min),
+			holds: func(v *Value) bool { return size(v) >= s.Min },
 		})
 	}
-	if s.pattern != nil {
+	if s.Pattern != nil {
 		all = append(all, constraint{
-			text:  "Member must satisfy regular expression pattern: " + s.pattern.text,
-			holds: func(v *value) bool { return s.pattern.match(v.text) },
+			text:  "Member must satisfy regular expression pattern: " + s.Pattern.Text,
+			holds: func(v *Value) bool { return s.Pattern.Match(v.Text) },
 		})
 	}
-	if s.enum != nil {
+	if s.Enum != nil {
 		all = append(all, constraint{
-			text:  "Member must satisfy enum value set: [" + strings.Join(s.enum, ", ") + "]",
-			holds: func(v *value) bool { return slices.Contains(s.enum, v.text) },
+			text:  "Member must satisfy enum value set: [" + strings.Join(s.Enum, ", ") + "]",
+			holds: func(v *Value) bool { return slices.Contains(s.Enum, v.Text) },
 		})
 	}
 	return all
 }
 
 // length is the number of characters of a text or of elements of a list or map.
-func (v *value) length() int {
-	if v.shape.kind == kindText {
-		return utf8.RuneCountInString(v.text)
+func (v *Value) length() int {
+	if v.shape.Kind == KindText {
+		return utf8.RuneCountInString(v.Text)
 	}
-	return len(v.items)
+	return len(v.Items)
 }
 
 // echo prints a value as AWS's messages do, up to a bound.
-func echo(v *value) string {
+func echo(v *Value) string {
 	var b strings.Builder
 	v.print(&b)
 	if b.Len() <= echoBytesMax {
@@ -184,31 +194,35 @@ func echo(v *value) string {
 }
 
 // print writes v the way Java prints it. It stops soon after the bound.
-func (v *value) print(b *strings.Builder) {
+func (v *Value) print(b *strings.Builder) {
 	if v == nil {
 		b.WriteString("null")
 		return
 	}
-	switch v.shape.kind {
-	case kindText, kindTime:
-		b.WriteString(v.text)
-	case kindInteger:
-		b.WriteString(strconv.FormatInt(v.number, 10))
-	case kindBoolean:
-		b.WriteString(strconv.FormatBool(v.truth))
-	case kindStructure:
+	if v.shape.secret {
+		b.WriteString("***Sensitive Data Redacted***")
+		return
+	}
+	switch v.shape.Kind {
+	case KindText, KindTime:
+		b.WriteString(v.Text)
+	case KindInteger:
+		b.WriteString(strconv.FormatInt(v.Number, 10))
+	case KindBoolean:
+		b.WriteString(strconv.FormatBool(v.Truth))
+	case KindStructure:
 		v.printStructure(b)
-	case kindList, kindMap:
+	case KindList, KindMap:
 		v.printItems(b)
 	}
 }
 
-func (v *value) printStructure(b *strings.Builder) {
-	b.WriteString(v.shape.name)
+func (v *Value) printStructure(b *strings.Builder) {
+	b.WriteString(v.shape.Name)
 	separator := "("
 	for i, f := range v.fields {
 		b.WriteString(separator)
-		b.WriteString(v.shape.members[i].path())
+		b.WriteString(v.shape.Members[i].path())
 		b.WriteByte('=')
 		f.print(b)
 		separator = ", "
@@ -219,21 +233,21 @@ func (v *value) printStructure(b *strings.Builder) {
 	b.WriteByte(')')
 }
 
-func (v *value) printItems(b *strings.Builder) {
+func (v *Value) printItems(b *strings.Builder) {
 	opening, closing := byte('['), byte(']')
-	if v.shape.kind == kindMap {
+	if v.shape.Kind == KindMap {
 		opening, closing = '{', '}'
 	}
 	b.WriteByte(opening)
-	for i, item := range v.items {
+	for i, item := range v.Items {
 		if b.Len() > echoBytesMax {
 			return
 		}
 		if i > 0 {
 			b.WriteString(", ")
 		}
-		if v.shape.kind == kindMap {
-			b.WriteString(v.keys[i])
+		if v.shape.Kind == KindMap {
+			b.WriteString(v.Keys[i])
 			b.WriteByte('=')
 		}
 		item.print(b)

@@ -1,4 +1,4 @@
-package eventbridge
+package schedule
 
 import (
 	"strings"
@@ -27,10 +27,10 @@ func TestScheduleExpressions(t *testing.T) {
 		"cron(0/0 0 * * ? *)", "cron(0/x 0 * * ? *)", "cron(0,, 0 * * ? *)", "cron(1- 0 * * ? *)", "cron(0  0 * * ? *)", "at(2026-01-01T00:00:00)",
 	}
 	for _, s := range valid {
-		require.NoError(t, checkSchedule(s), s)
+		require.NoError(t, Check(s), s)
 	}
 	for _, s := range invalid {
-		require.ErrorContains(t, checkSchedule(s), "Parameter ScheduleExpression is not valid.", s)
+		require.ErrorContains(t, Check(s), "Parameter ScheduleExpression is not valid.", s)
 	}
 }
 
@@ -39,7 +39,7 @@ func FuzzSchedule(f *testing.F) {
 	f.Add("cron(0 12 * * ? *)")
 	f.Add("cron(0/15 8-17 ? JAN-DEC MON#2,6L 2020)")
 	f.Fuzz(func(t *testing.T, s string) {
-		if checkSchedule(s) == nil {
+		if Check(s) == nil {
 			require.True(t, strings.HasSuffix(s, ")") && (strings.HasPrefix(s, "rate(") || strings.HasPrefix(s, "cron(")))
 		}
 	})

@@ -1,21 +1,29 @@
-package eventbridge
+package paging
 
 import (
+	"fmt"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 	"pgregory.net/rapid"
+
+	"github.com/seed567880c8/turnout/api/eventbridge/internal/shape"
 )
 
-func listRequest(token string, limit int) *value {
-	in := &value{shape: listRulesInput, fields: make([]*value, len(listRulesInput.members))}
+var listInput = shape.Structure("ListRequest", shape.May("NextToken", shape.Text(1, 2048, nil)), shape.May("Limit", shape.Integer(1, 100)))
+
+func listRequest(t require.TestingT, token string, limit int) *shape.Value {
+	members := []string{}
 	if token != "" {
-		in.fields[listRulesInput.index("NextToken")] = &value{shape: nextToken, text: token}
+		members = append(members, fmt.Sprintf("%q:%q", "NextToken", token))
 	}
 	if limit != 0 {
-		in.fields[listRulesInput.index("Limit")] = &value{shape: pageLimit, number: int64(limit)}
+		members = append(members, fmt.Sprintf("%q:%d", "Limit", limit))
 	}
+	in, err := shape.Decode(listInput, []byte("{"+strings.Join(members, ",")+"}"))
+	require.NoError(t, err)
 	return in
 }
 
@@ -30,7 +38,7 @@ func TestPagesHoldEveryItemThatStays(t *testing.T) {
 		seen := map[string]int{}
 		token := ""
 		for {
-			got, next, err := page(items, self, listRequest(token, rapid.IntRange(1, 7).Draw(t, "limit")))
+			got, next, err := Page(items, self, listRequest(t, token, rapid.IntRange(1, 7).Draw(t, "limit")))
 			require.NoError(t, err)
 			for _, s := range got {
 				seen[s]++
@@ -57,10 +65,10 @@ func TestPageWithoutLimitHoldsAHundred(t *testing.T) {
 	for i := range items {
 		items[i] = string(rune('a'+i/26)) + string(rune('a'+i%26))
 	}
-	got, token, err := page(items, self, listRequest("", 0))
+	got, token, err := Page(items, self, listRequest(t, "", 0))
 	require.NoError(t, err)
 	require.Len(t, got, 100)
-	got, token, err = page(items, self, listRequest(token, 0))
+	got, token, err = Page(items, self, listRequest(t, token, 0))
 	require.NoError(t, err)
 	require.Len(t, got, 50)
 	require.Empty(t, token)
