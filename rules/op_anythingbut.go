@@ -73,12 +73,16 @@ func (p *parser) anythingButForm() (string, error) {
 	if err := p.expect(rawjson.Name, "Anything-But expression name not found"); err != nil {
 		return "", err
 	}
-	switch form := p.tokens.Text(); form {
-	case "prefix", "suffix", "equals-ignore-case", "wildcard":
+	form := p.tokens.Text()
+	switch form {
+	case "prefix":
 		return form, nil
-	default:
-		return "", p.fail("Unsupported anything-but pattern: %s", form)
+	case "suffix", "equals-ignore-case", "wildcard":
+		if !p.limits.FilterPolicy {
+			return form, nil
+		}
 	}
+	return "", p.fail("Unsupported anything-but pattern: %s", form)
 }
 
 // endOfAnythingBut reads a closing brace; the complaint is AWS's, although it speaks of numeric.

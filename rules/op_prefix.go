@@ -54,12 +54,11 @@ func (p *parser) affix(word, title string) (text string, ignoreCase bool, err er
 	if err != nil {
 		return "", false, err
 	}
-	switch kind {
-	case rawjson.String:
+	switch {
+	case kind == rawjson.String:
 		text = p.tokens.Text()
 		return text, false, p.endOfExpression()
-	case rawjson.ObjectStart:
-	default:
+	case kind != rawjson.ObjectStart || p.limits.FilterPolicy:
 		return "", false, p.fail("%s match pattern must be a string", word)
 	}
 	if err := p.expect(rawjson.Name, title+" expression name not found"); err != nil {

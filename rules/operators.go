@@ -30,20 +30,22 @@ type operator struct {
 	word string
 	// parse reads the operand and the end of the expression.
 	parse func(*parser) (alternative, error)
+	// eventsOnly says that filter policies do not have the operator.
+	eventsOnly bool
 }
 
 // operators returns the table. A new operator is a file op_*.go, a line here, and a section of docs/PATTERNS.md.
 func operators() []operator {
 	return []operator{
-		{"exactly", parseExactly},
-		{"exists", parseExists},
-		{"prefix", parsePrefix},
-		{"suffix", parseSuffix},
-		{"equals-ignore-case", parseIgnoreCase},
-		{"wildcard", parseWildcard},
-		{"anything-but", parseAnythingBut},
-		{"numeric", parseNumeric},
-		{"cidr", parseCIDR},
+		{word: "exactly", parse: parseExactly, eventsOnly: true},
+		{word: "exists", parse: parseExists},
+		{word: "prefix", parse: parsePrefix},
+		{word: "suffix", parse: parseSuffix},
+		{word: "equals-ignore-case", parse: parseIgnoreCase},
+		{word: "wildcard", parse: parseWildcard, eventsOnly: true},
+		{word: "anything-but", parse: parseAnythingBut},
+		{word: "numeric", parse: parseNumeric},
+		{word: "cidr", parse: parseCIDR},
 	}
 }
 
@@ -107,7 +109,7 @@ func (p *parser) expression() (alternative, error) {
 	}
 	word := p.tokens.Text()
 	for _, o := range operators() {
-		if o.word == word {
+		if o.word == word && !(o.eventsOnly && p.limits.FilterPolicy) {
 			return o.parse(p)
 		}
 	}

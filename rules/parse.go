@@ -26,10 +26,14 @@ type PatternLimits struct {
 	// value can match at once. AWS does not publish its limit; the default, 10, agrees with the patterns it is
 	// known to accept and refuse. Ten times as much is allowed inside anything-but.
 	WildcardComplexity int
+	// FilterPolicy restricts the operators to those of SNS filter policies: no wildcard and no exactly, nothing inside
+	// prefix and suffix, and inside anything-but only prefix. Package filterpolicy sets it.
+	FilterPolicy bool
 }
 
 func (l PatternLimits) withDefaults() PatternLimits {
 	return PatternLimits{
+		FilterPolicy:       l.FilterPolicy,
 		Characters:         orDefault(l.Characters, 4096),
 		Fields:             min(orDefault(l.Fields, flatten.MaxTerms), flatten.MaxTerms),
 		Combinations:       orDefault(l.Combinations, 1000),
