@@ -3,6 +3,9 @@ package config
 import (
 	"io"
 	"log/slog"
+	"net/netip"
+	"slices"
+	"time"
 )
 
 // Mode says which of the two servers runs.
@@ -33,8 +36,17 @@ type Config struct {
 	Account string // twelve digits: the account of an access key that is not itself an account; default 000000000000
 	Region  string // region of an unsigned request; default us-east-1
 
+	// PublicURL is the base URL under which others reach the server: it begins
+	// the links in notifications. Default: that of the HTTP listener.
+	PublicURL string
+
 	Limits      Limits
 	Disk        Disk
+	Webhook     Webhook
+	Function    Function
+	Secret      Secret
+	History     History
+	Schedule    Schedule
 	Log         Log
 	PprofListen string // loopback HOST:PORT of net/http/pprof; "" is none
 
@@ -48,6 +60,40 @@ type Limits struct {
 	BodyMaxBytes        int64 // one request body, on the wire and after decompression; default 4 MiB
 	BodiesMaxBytes      int64 // request bodies being handled, together; default 256 MiB
 	PendingMax          int   // operations that wait for the writer; default 16,384
+	EventsMaxBytes      int64 // the entries of one PutEvents, as EventBridge counts them; default 1 MiB
+}
+
+// Webhook says whom the server may call, and how: API destinations, HTTP
+// subscriptions of topics, functions and token endpoints.
+type Webhook struct {
+	Allow       []netip.Prefix // networks that are refused by default and yet may be called; see WebhookNetworks
+	AllowHTTP   bool           // call http as well as https; a dev server always does
+	Timeout     time.Duration  // of one attempt; default 30 s
+	AttemptsMax int            // attempts under way at the same time; default 4,096
+}
+
+// Function says where functions are invoked.
+type Function struct {
+	Endpoint  string            // base URL of a service that speaks Lambda's Invoke; "" is none
+	Endpoints map[string]string // the same for single functions, by name
+}
+
+// Secret holds the keys that secrets are encrypted with at rest.
+type Secret struct {
+	Key     string // 32 bytes as base64 or hex, several of them as a list; "" is none
+	KeyFile string // a file with the same, one key a line; "" is none
+}
+
+// History bounds the built-in history of events.
+type History struct {
+	Off       bool          // keep none
+	Retention time.Duration // default 24 h
+	MaxBytes  int64         // of all buses together; default 1 GiB
+}
+
+// Schedule says how scheduled rules behave.
+type Schedule struct {
+	CatchUp time.Duration // after a stop, a tick that was missed no longer than this ago fires once; default 15 min
 }
 
 // Disk says when new data is refused. The zero Disk is the default of the mode.
@@ -88,6 +134,12 @@ func (c Config) WithDefaults() Config {
 	setDefault(&c.Limits.BodyMaxBytes, 4<<20)
 	setDefault(&c.Limits.BodiesMaxBytes, 256<<20)
 	setDefault(&c.Limits.PendingMax, 16<<10)
+	setDefault(&c.Limits.EventsMaxBytes, 1<<20)
+	setDefault(&c.Webhook.Timeout, 30*time.Second)
+	setDefault(&c.Webhook.AttemptsMax, 4096)
+	setDefault(&c.History.Retention, 24*time.Hour)
+	setDefault(&c.History.MaxBytes, 1<<30)
+	setDefault(&c.Schedule.CatchUp, 15*time.Minute)
 	setDefault(&c.MetricsQueuesMax, 100)
 	if c.Mode == Serve {
 		setDefault(&c.Disk, Disk{FreeMinBytes: 1 << 30, FreeMinPercent: 5})
@@ -98,6 +150,22 @@ func (c Config) WithDefaults() Config {
 	}
 	return c
 }
+
+// WebhookNetworks returns the networks that may be called although they are
+// not public: those of Webhook.Allow, and for a dev server this machine and
+// private networks, where a developer's own services are.
+func (c Config) WebhookNetworks() []netip.Prefix {
+	all := slices.Clone(c.Webhook.Allow)
+	if c.Mode == Dev {
+		for _, text := range []string{"127.0.0.0/8", "::1/128", "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "fc00::/7"} {
+			all = append(all, netip.MustParsePrefix(text))
+		}
+	}
+	return all
+}
+
+// WebhookHTTP reports whether http may be called, not only https.
+func (c Config) WebhookHTTP() bool { return c.Webhook.AllowHTTP || c.Mode == Dev }
 
 func setDefault[T comparable](field *T, value T) {
 	var zero T

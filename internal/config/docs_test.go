@@ -33,5 +33,9 @@ func row(s Setting) string {
 	if dev := text(Dev); dev != defaults {
 		defaults += ", dev: " + dev
 	}
-	return fmt.Sprintf("| `%s` | `--%s` | `%s` | %s | %s |", s.Key, s.Flag(), s.Env(), defaults, s.Help)
+	flag := "`--" + s.Flag() + "`"
+	if s.Hidden {
+		flag = "none"
+	}
+	return fmt.Sprintf("| `%s` | %s | `%s` | %s | %s |", s.Key, flag, s.Env(), defaults, s.Help)
 }

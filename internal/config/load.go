@@ -31,6 +31,9 @@ func NewLoader(mode Mode, flags *pflag.FlagSet) *Loader {
 	l := &Loader{mode: mode, flags: flags, given: map[string]string{}}
 	flags.StringVar(&l.file, configName, "", "YAML file with settings (environment: "+envPrefix+"CONFIG)")
 	for _, s := range Settings() {
+		if s.Hidden {
+			continue
+		}
 		help := s.Help + " (environment: " + s.Env() + ")"
 		f := flags.VarPF(&flagValue{setting: s, text: s.Default(mode), given: l.given}, s.Flag(), "", help)
 		if s.Kind == "bool" {
@@ -58,6 +61,9 @@ func (v *flagValue) Set(text string) error {
 	var scratch Config
 	if err := v.setting.set(&scratch, text); err != nil {
 		return err
+	}
+	if before, ok := v.given[v.setting.Key]; ok && v.setting.Kind == "list" {
+		text = before + "," + text
 	}
 	v.text, v.given[v.setting.Key] = text, text
 	return nil

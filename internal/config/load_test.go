@@ -1,6 +1,7 @@
 package config
 
 import (
+	"cmp"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -44,6 +45,24 @@ func TestPrecedence(t *testing.T) {
 	require.Equal(t, want, got)
 }
 
+func TestListsAreGivenInPieces(t *testing.T) {
+	t.Parallel()
+
+	got, err := load(t, Serve, []string{"--data=/x", "--webhook-allow", "10.0.0.0/8", "--webhook-allow", "10.9.0.0/16,fd00::/8"}, nil, "")
+	require.NoError(t, err)
+	require.Equal(t, "10.0.0.0/8,10.9.0.0/16,fd00::/8", formatPrefixes(got.WebhookNetworks()))
+	got, err = load(t, Serve, nil, nil, "data: /x\nfunction:\n  endpoints: [a=http://localhost:1, b=http://localhost:2]\n")
+	require.NoError(t, err)
+	require.Equal(t, map[string]string{"a": "http://localhost:1", "b": "http://localhost:2"}, got.Function.Endpoints)
+	_, err = load(t, Serve, []string{"--secret-key=x"}, nil, "")
+	require.ErrorContains(t, err, "unknown flag", "a secret on the command line could be read by everybody")
+
+	dev := Default(Dev)
+	require.True(t, dev.WebhookHTTP())
+	require.Contains(t, formatPrefixes(dev.WebhookNetworks()), "127.0.0.0/8")
+	require.Empty(t, Default(Serve).WebhookNetworks(), "a durable server calls public addresses only, unless told otherwise")
+}
+
 func TestConfigFileFromEnvironment(t *testing.T) {
 	t.Parallel()
 
@@ -65,10 +84,18 @@ func TestEverySettingFromEverySource(t *testing.T) {
 			t.Parallel()
 
 			require.NotEmpty(t, s.Help)
-			text := map[string]string{"bool": "true", "int": "77", "size": "77KiB", "level": "error", "address": "127.0.0.1:77", "dir": "/x", "string": "x"}[s.Kind]
+			text := map[string]string{"bool": "true", "int": "77", "size": "77KiB", "level": "error", "address": "127.0.0.1:77", "dir": "/x", "string": "x", "file": "/x", "url": "http://x", "duration": "77ms"}[s.Kind]
+			text = cmp.Or(map[string]string{"webhook.allow": "10.0.0.0/8,::1/128", "function.endpoints": "a=http://x,b=http://y", "secret.key": "x"}[s.Key], text)
 			require.NotEmpty(t, text, "kind %s", s.Kind)
 			var c Config
 			require.NoError(t, s.set(&c, text))
+			env, err := parseEnviron([]string{s.Env() + "=" + text})
+			require.NoError(t, err)
+			require.Equal(t, map[string]string{s.Key: text}, env)
+			if s.Hidden {
+				require.Empty(t, s.get(c), "a secret is not shown")
+				return
+			}
 			require.Equal(t, text, s.get(c), "the text of a setting survives a round trip")
 
 			flags := pflag.NewFlagSet("turnout", pflag.ContinueOnError)
@@ -76,10 +103,6 @@ func TestEverySettingFromEverySource(t *testing.T) {
 			require.NoError(t, flags.Parse([]string{"--" + s.Flag() + "=" + text}))
 			require.True(t, loader.Given(s.Key))
 			require.Equal(t, map[string]string{s.Key: text}, loader.given)
-
-			env, err := parseEnviron([]string{s.Env() + "=" + text})
-			require.NoError(t, err)
-			require.Equal(t, map[string]string{s.Key: text}, env)
 		})
 	}
 }

@@ -5,8 +5,10 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"net/url"
 	"strconv"
 	"strings"
+	"time"
 )
 
 // Validate reports everything that is wrong with c, each fault with the path
@@ -24,6 +26,11 @@ func (c Config) Validate() error {
 		c.Limits.validate(),
 		c.Disk.validate(),
 		c.Log.validate(),
+		validateURL("public_url", c.PublicURL),
+		c.Webhook.validate(),
+		c.Function.validate(),
+		c.History.validate(),
+		c.Schedule.validate(),
 		validateQueuesMax(c.MetricsQueuesMax),
 	)
 }
@@ -121,6 +128,7 @@ func (l Limits) validate() error {
 		// One body of the largest size must fit, or it could never be handled.
 		inRange("limits.bodies_max_bytes", l.BodiesMaxBytes, max(l.BodyMaxBytes, 64<<10), 1<<40),
 		inRange("limits.pending_max", int64(l.PendingMax), 1, 1<<20),
+		inRange("limits.events_max_bytes", l.EventsMaxBytes, 1<<10, l.BodyMaxBytes),
 	)
 }
 
@@ -132,6 +140,51 @@ func (d Disk) validate() error {
 		inRange("disk.free_min_bytes", d.FreeMinBytes, 0, 1<<50),
 		inRange("disk.free_min_percent", int64(d.FreeMinPercent), 0, 90),
 	)
+}
+
+func (w Webhook) validate() error {
+	return errors.Join(
+		durationInRange("webhook.timeout", w.Timeout, 100*time.Millisecond, 15*time.Minute),
+		inRange("webhook.attempts_max", int64(w.AttemptsMax), 1, 100_000),
+	)
+}
+
+func (f Function) validate() error {
+	err := validateURL("function.endpoint", f.Endpoint)
+	for name, text := range f.Endpoints {
+		err = errors.Join(err, validateURL("function.endpoints: "+name, text))
+	}
+	return err
+}
+
+func (h History) validate() error {
+	return errors.Join(
+		durationInRange("history.retention", h.Retention, time.Minute, 10*365*24*time.Hour),
+		inRange("history.max_bytes", h.MaxBytes, 1<<20, 1<<50),
+	)
+}
+
+func (s Schedule) validate() error {
+	return durationInRange("schedule.catch_up", s.CatchUp, time.Second, 365*24*time.Hour)
+}
+
+func durationInRange(path string, d, least, most time.Duration) error {
+	if d < least || d > most {
+		return fmt.Errorf("%s: %v is not from %v to %v", path, d, least, most)
+	}
+	return nil
+}
+
+// validateURL checks a base URL; "" is none.
+func validateURL(path, text string) error {
+	if text == "" {
+		return nil
+	}
+	u, err := url.Parse(text)
+	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.RawQuery != "" || u.Fragment != "" || u.User != nil {
+		return fmt.Errorf("%s: %q is not a base URL such as http://localhost:9001", path, text)
+	}
+	return nil
 }
 
 func (l Log) validate() error {

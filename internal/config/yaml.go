@@ -25,9 +25,9 @@ func parseYAML(name string, data []byte) (map[string]string, error) {
 	if err := decoder.Decode(&yaml.Node{}); !errors.Is(err, io.EOF) {
 		return nil, fmt.Errorf("config file %s: more than one document", name)
 	}
-	r := yamlReader{name: name, texts: map[string]string{}, keys: map[string]bool{}, sections: map[string]bool{}}
+	r := yamlReader{name: name, texts: map[string]string{}, keys: map[string]bool{}, lists: map[string]bool{}, sections: map[string]bool{}}
 	for _, s := range Settings() {
-		r.keys[s.Key] = true
+		r.keys[s.Key], r.lists[s.Key] = true, s.Kind == "list"
 		if section, _, ok := strings.Cut(s.Key, "."); ok {
 			r.sections[section] = true
 		}
@@ -39,6 +39,7 @@ func parseYAML(name string, data []byte) (map[string]string, error) {
 type yamlReader struct {
 	name     string
 	keys     map[string]bool // every setting
+	lists    map[string]bool // those that are lists
 	sections map[string]bool // first parts of settings such as limits.…
 	texts    map[string]string
 	faults   []error
@@ -69,6 +70,8 @@ func (r *yamlReader) readMapping(n *yaml.Node, prefix string) {
 		case prefix == "" && r.keys[path] && strings.Contains(path, "."):
 			section, rest, _ := strings.Cut(path, ".")
 			r.fault(key, "%s: write it as %s under %s", path, rest, section)
+		case r.lists[path] && value.Kind == yaml.SequenceNode:
+			r.readList(value, path)
 		case r.keys[path]:
 			r.readScalar(value, path)
 		default:
@@ -87,6 +90,19 @@ func (r *yamlReader) readScalar(n *yaml.Node, path string) {
 	default:
 		r.texts[path] = n.Value
 	}
+}
+
+// readList reads a list that is written as one, not as a text with commas.
+func (r *yamlReader) readList(n *yaml.Node, path string) {
+	items := make([]string, len(n.Content))
+	for i, item := range n.Content {
+		if item.Kind != yaml.ScalarNode {
+			r.fault(item, "%s: expected a list of single values", path)
+			return
+		}
+		items[i] = item.Value
+	}
+	r.texts[path] = strings.Join(items, ",")
 }
 
 func (r *yamlReader) names() []string {
