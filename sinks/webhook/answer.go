@@ -26,10 +26,10 @@ const retryAfterMax = 24 * time.Hour
 
 // classify says what the status of an answer means.
 //
-// As with AWS's API destinations 409, 429 and 5xx are tried again, other 4xx are
-// not; 3xx is not followed and not tried again, as the redirect would be there
-// tomorrow too. 408 and 425 ask for another attempt by their definition (RFC 9110,
-// RFC 8470), which AWS ignores.
+// As with AWS's API destinations 429 and 5xx are tried again, other 4xx and 3xx
+// are not, and a negative Retry-After ends the attempts. 408 and 425 ask for
+// another attempt by their definition (RFC 9110, RFC 8470), which AWS ignores.
+// https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-api-destinations.html
 func classify(req *http.Request, resp *http.Response, now time.Time) sinks.Result {
 	status := resp.StatusCode
 	r := sinks.Result{Status: status}
@@ -40,7 +40,7 @@ func classify(req *http.Request, resp *http.Response, now time.Time) sinks.Resul
 	switch status {
 	case http.StatusTooManyRequests:
 		code, retry = sinks.CodeThrottling, true
-	case http.StatusConflict, http.StatusRequestTimeout, http.StatusTooEarly:
+	case http.StatusRequestTimeout, http.StatusTooEarly:
 		retry = true
 	case http.StatusUnauthorized, http.StatusForbidden, http.StatusProxyAuthRequired:
 		code = sinks.CodeNoPermissions
@@ -49,10 +49,11 @@ func classify(req *http.Request, resp *http.Response, now time.Time) sinks.Resul
 	if status >= 300 && status <= 399 {
 		r.Failure.Message += "; redirects are not followed"
 	}
-	r.Failure.Permanent = !retry
-	r.Failure.Gone = status == http.StatusGone
+	r.Failure.Permanent, r.Failure.Gone = !retry, status == http.StatusGone
 	if retry {
-		r.RetryAfter = RetryAfter(resp.Header.Get("Retry-After"), now)
+		after := resp.Header.Get("Retry-After")
+		r.RetryAfter = RetryAfter(after, now)
+		r.Failure.Permanent = isNegative(after)
 	}
 	return r
 }
@@ -77,6 +78,13 @@ func RetryAfter(value string, now time.Time) time.Duration {
 		return 0
 	}
 	return max(0, min(at.Sub(now), retryAfterMax))
+}
+
+// isNegative reports whether a Retry-After is a negative number: the endpoint
+// does not want this delivery at all.
+func isNegative(value string) bool {
+	digits, ok := strings.CutPrefix(strings.Trim(value, " \t"), "-")
+	return ok && digits != "" && strings.Trim(digits, "0123456789") == "" && strings.Trim(digits, "0") != ""
 }
 
 // transportFailure says why there is no answer.

@@ -10,6 +10,7 @@ import (
 	"errors"
 	"net"
 	"net/http"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -23,6 +24,10 @@ const (
 	// made. A chain of certificates has 3–6 KiB, and what is parsed of it takes
 	// several times as much memory.
 	handshakeBytesMax = 64 << 10
+	// dnsBytesMax bounds the answer to a name's query over TCP; over UDP it is
+	// bounded anyway. An owner of a name may give it thousands of addresses, for
+	// each of which the resolver opens a socket to find their order.
+	dnsBytesMax = 4 << 10
 	// transportsMax bounds the endpoints with TLS options of their own whose
 	// connections are kept; others are connected to anew.
 	transportsMax = 64
@@ -94,6 +99,8 @@ type transports struct {
 	guard  *guard
 	shared *http.Transport
 
+	resolver *net.Resolver
+
 	mu struct {
 		sync.Mutex
 		closed bool
@@ -109,7 +116,10 @@ type special struct {
 }
 
 func newTransports(cfg *Config, g *guard) *transports {
-	t := &transports{cfg: cfg, guard: g}
+	t := &transports{cfg: cfg, guard: g, resolver: cfg.Resolver}
+	if t.resolver == nil {
+		t.resolver = &net.Resolver{PreferGo: true, Dial: dialDNS}
+	}
 	t.mu.conns = map[*conn]struct{}{}
 	t.mu.bySum = map[[sha256.Size]byte]*list.Element{}
 	plain, _ := (*TLSOptions)(nil).config(cfg.Roots) // without options nothing can be wrong with them
@@ -179,7 +189,7 @@ func (t *transports) transport(config *tls.Config, idleMax int) *http.Transport 
 		MaxIdleConns:           idleMax,
 		MaxIdleConnsPerHost:    min(idleMax, t.cfg.IdleConnsPerHostMax),
 		IdleConnTimeout:        idleConnTimeout,
-		MaxResponseHeaderBytes: responseHeaderBytes,
+		MaxResponseHeaderBytes: responseHeaderBytesMax,
 		DisableCompression:     true, // what is not unpacked cannot be a bomb
 		Protocols:              protocols,
 		HTTP2: &http.HTTP2Config{
@@ -204,7 +214,7 @@ func (t *transports) dial(ctx context.Context, network, addr string) (net.Conn, 
 	if t.cfg.Dial != nil {
 		raw, err = t.cfg.Dial(ctx, network, addr)
 	} else {
-		d := net.Dialer{Resolver: t.cfg.Resolver, Control: t.guard.control}
+		d := net.Dialer{Resolver: t.resolver, Control: t.guard.control}
 		raw, err = d.DialContext(ctx, network, addr)
 	}
 	if err != nil {
@@ -243,6 +253,32 @@ func (t *transports) dialTLS(ctx context.Context, network, addr string, config *
 	}
 	c.budget.Store(0)
 	return secure, nil
+}
+
+// dialDNS connects to a name server of the system.
+func dialDNS(ctx context.Context, network, address string) (net.Conn, error) {
+	var d net.Dialer
+	c, err := d.DialContext(ctx, network, address)
+	if err != nil || !strings.HasPrefix(network, "tcp") {
+		return c, err // packets need no bound, and a type of their own
+	}
+	return &boundedConn{Conn: c, left: dnsBytesMax}, nil
+}
+
+// boundedConn is a connection of which no more than so many bytes can be read.
+type boundedConn struct {
+	net.Conn
+	left int
+}
+
+// Read reads what is left.
+func (c *boundedConn) Read(p []byte) (int, error) {
+	if c.left <= 0 {
+		return 0, errors.New("the name server's answer is too long")
+	}
+	n, err := c.Conn.Read(p[:min(len(p), c.left)])
+	c.left -= n
+	return n, err
 }
 
 // conn is a connection that its client can close.
