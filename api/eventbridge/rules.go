@@ -6,8 +6,8 @@ import (
 	"github.com/seed567880c8/turnout"
 	"github.com/seed567880c8/turnout/api/awswire"
 	"github.com/seed567880c8/turnout/api/eventbridge/internal/paging"
-	"github.com/seed567880c8/turnout/api/eventbridge/internal/schedule"
 	"github.com/seed567880c8/turnout/api/eventbridge/internal/shape"
+	"github.com/seed567880c8/turnout/rules/schedule"
 )
 
 // putRule serves PutRule, which creates a rule or replaces all of an existing
@@ -18,7 +18,7 @@ func (a *api) putRule(ctx context.Context, r *awswire.Request, in *shape.Value) 
 	if err != nil {
 		return nil, err
 	}
-	if err := checkTrigger(name, in); err != nil {
+	if err := a.checkTrigger(name, in); err != nil {
 		return nil, err
 	}
 	tags, err := tagsOf(nil, in.List("Tags"))
@@ -30,8 +30,11 @@ func (a *api) putRule(ctx context.Context, r *awswire.Request, in *shape.Value) 
 			rule.CreatedBy = r.Account
 			rule.Tags = tags
 		}
+		if err := unmanaged(rule); err != nil {
+			return err
+		}
 		rule.Pattern = in.Str("EventPattern")
-		rule.Schedule = ""
+		rule.Schedule = in.Str("ScheduleExpression")
 		rule.State = turnout.RuleEnabled
 		if state := in.Field("State"); state != nil {
 			rule.State = turnout.RuleState(state.Text)
@@ -46,9 +49,10 @@ func (a *api) putRule(ctx context.Context, r *awswire.Request, in *shape.Value) 
 	return func(e *awswire.Encoder) { e.String("RuleArn", rule.ARN()) }, nil
 }
 
-// checkTrigger checks what a rule runs on. A schedule is refused even if it is
-// valid, because a rule that never fires must not look as if it did.
-func checkTrigger(name turnout.RuleName, in *shape.Value) error {
+// checkTrigger checks what a rule runs on: a pattern, a schedule or both. Where
+// nothing runs schedules, even a valid one is refused, because a rule that never
+// fires must not look as if it did.
+func (a *api) checkTrigger(name turnout.RuleName, in *shape.Value) error {
 	expression := in.Str("ScheduleExpression")
 	if expression == "" {
 		if in.Str("EventPattern") == "" {
@@ -59,10 +63,13 @@ func checkTrigger(name turnout.RuleName, in *shape.Value) error {
 	if name.Bus.Name != turnout.DefaultBus {
 		return turnout.Errorf(turnout.CodeValidation, "ScheduleExpression is supported only on the default event bus.")
 	}
-	if err := schedule.Check(expression); err != nil {
-		return err
+	if _, err := schedule.Parse(expression); err != nil {
+		return &turnout.Error{Code: turnout.CodeValidation, Message: "Parameter ScheduleExpression is not valid.", Err: err}
 	}
-	return turnout.Errorf(turnout.CodeUnsupportedOperation, "Turnout does not support rules with a ScheduleExpression. The rule was not stored.")
+	if !a.cfg.Schedules {
+		return turnout.Errorf(turnout.CodeUnsupportedOperation, "Turnout does not support rules with a ScheduleExpression. The rule was not stored.")
+	}
+	return nil
 }
 
 // describeRule serves DescribeRule.
@@ -91,14 +98,18 @@ func encodeRule(e *awswire.Encoder, r *turnout.Rule) {
 	e.String("State", string(r.State))
 	e.Optional("Description", r.Description)
 	e.Optional("RoleArn", r.RoleARN)
+	e.Optional("ManagedBy", r.ManagedBy)
 	e.String("EventBusName", r.Bus.Name)
 }
 
-// deleteRule serves DeleteRule. Force concerns rules that AWS services manage, of which Turnout has none.
+// deleteRule serves DeleteRule. Force concerns rules that a service manages.
 // https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_DeleteRule.html
 func (a *api) deleteRule(ctx context.Context, r *awswire.Request, in *shape.Value) (answer, error) {
 	name, err := ruleNamed(r.Scope, in.Str("EventBusName"), in.Str("Name"))
 	if err != nil {
+		return nil, err
+	}
+	if err := a.overridable(ctx, name, in); err != nil {
 		return nil, err
 	}
 	return nil, a.broker.DeleteRule(ctx, name)
@@ -156,15 +167,42 @@ func (a *api) setRuleState(ctx context.Context, r *awswire.Request, in *shape.Va
 	})
 }
 
-// changeRule changes a rule that must exist.
+// changeRule changes a rule that must exist and that no service manages.
 func (a *api) changeRule(ctx context.Context, name turnout.RuleName, change func(*turnout.Rule) error) error {
 	_, err := a.broker.PutRule(ctx, name, func(rule *turnout.Rule, exists bool) error {
 		if !exists {
 			return ruleMissing(name)
 		}
+		if err := unmanaged(rule); err != nil {
+			return err
+		}
 		return change(rule)
 	})
 	return err
+}
+
+// unmanaged returns nil, or the error for a change to a rule that a service
+// manages, such as that of an archive. Not even Force allows it.
+// https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_PutRule.html#API_PutRule_Errors
+func unmanaged(rule *turnout.Rule) error {
+	if rule.ManagedBy == "" {
+		return nil
+	}
+	return turnout.Errorf(turnout.CodeManagedRule, "%s is a managed rule. It is managed by %s and cannot be modified.", rule.Name, rule.ManagedBy)
+}
+
+// overridable returns nil if Force is set or no service manages the rule, and
+// otherwise AWS's error for an operation that Force would allow.
+func (a *api) overridable(ctx context.Context, name turnout.RuleName, in *shape.Value) error {
+	if in.Flag("Force") {
+		return nil
+	}
+	rule, err := a.broker.Rule(ctx, name)
+	if err != nil || rule.ManagedBy == "" {
+		// What is missing is for the operation itself to say; some do not mind.
+		return nil //nolint:nilerr // see above
+	}
+	return turnout.Errorf(turnout.CodeManagedRule, "%s is a managed rule. Set 'force' parameter to true to override.", rule.Name)
 }
 
 // listRuleNamesByTarget serves ListRuleNamesByTarget.
@@ -196,4 +234,18 @@ func (a *api) testEventPattern(ctx context.Context, _ *awswire.Request, in *shap
 		return nil, err
 	}
 	return func(e *awswire.Encoder) { e.Bool("Result", matches) }, nil
+}
+
+// ruleNamed returns the rule called name on the bus that the request names.
+func ruleNamed(scope turnout.Scope, bus, name string) (turnout.RuleName, error) {
+	on, err := busNamed(scope, bus)
+	if err != nil {
+		return turnout.RuleName{}, err
+	}
+	return turnout.RuleName{Bus: on, Name: name}, nil
+}
+
+// ruleMissing is AWS's error for a rule that does not exist.
+func ruleMissing(name turnout.RuleName) error {
+	return turnout.Errorf(turnout.CodeNotFound, "Rule %s does not exist on EventBus %s.", name.Name, name.Bus.Name)
 }
