@@ -11,6 +11,11 @@ type ArchiveName struct {
 // ARN returns arn:aws:events:REGION:ACCOUNT:archive/NAME.
 func (a ArchiveName) ARN() string { return eventsARN(a.Scope, "archive/"+a.Name) }
 
+// RuleName returns the name of the managed rule on a bus that feeds the archive, as AWS names it.
+func (a ArchiveName) RuleName(bus BusName) RuleName {
+	return RuleName{Bus: bus, Name: "Events-Archive-" + a.Name}
+}
+
 // ParseArchiveARN returns the archive that an EventBridge ARN names.
 func ParseArchiveARN(s string) (ArchiveName, bool) {
 	scope, name, ok := parseEventsARN(s, "archive/")

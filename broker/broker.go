@@ -9,19 +9,63 @@ import (
 	"log/slog"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/seed567880c8/turnout"
 	"github.com/seed567880c8/turnout/broker/catalog"
+	"github.com/seed567880c8/turnout/broker/dispatch"
 	"github.com/seed567880c8/turnout/broker/eventlog"
 	"github.com/seed567880c8/turnout/internal/partition"
 	"github.com/seed567880c8/turnout/internal/store"
 	"github.com/seed567880c8/turnout/queues"
 )
 
-// Queues takes deliveries, on the partition's loop. An error means that
-// nothing was added to the batch.
+// Receivers take what is published, on the partition's loop. An error of theirs
+// means that nothing was added to the batch. Queues is required; a kind of
+// target without a receiver is refused when it is put.
+type Receivers struct {
+	Queues   Queues
+	Dispatch Dispatch
+	Topics   Topics
+	Archives Archives
+	History  History // nil: no history is kept
+}
+
+// Queues takes deliveries to queues.
 type Queues interface {
 	Deliver(tx *partition.Tx, name turnout.QueueName, d queues.Delivery) error
+}
+
+// Dispatch takes deliveries to the outside: to API destinations and functions.
+type Dispatch interface {
+	Enqueue(tx *partition.Tx, d dispatch.Delivery) error
+}
+
+// Topics takes messages to topics. Prepare, which may be called on any
+// goroutine, finds the subscriptions that get the message; it is CodeNotFound
+// for a topic that does not exist.
+type Topics interface {
+	Prepare(topic turnout.TopicName, m turnout.TopicMessage, now time.Time) (TopicMessage, error)
+}
+
+// TopicMessage is a message that was prepared for a topic.
+type TopicMessage interface {
+	// Current reports, on the loop, whether preparing it now would find the same.
+	Current() bool
+	// Deliver puts it into the batch.
+	Deliver(tx *partition.Tx) error
+}
+
+// Archives takes the events of archives. It is CodeNotFound for an archive that does not exist.
+type Archives interface {
+	Append(tx *partition.Tx, archive turnout.ArchiveName, at time.Time, eventID string, body []byte) error
+}
+
+// History keeps the recent events of every bus, and the numbers of the targets that each was delivered to.
+type History interface {
+	Append(tx *partition.Tx, bus turnout.BusName, eventID string, ref eventlog.Ref, sizeBytes int, targets []uint64)
+	// Forget drops the history of a bus that is deleted.
+	Forget(tx *partition.Tx, bus turnout.BusName)
 }
 
 // Config configures a Broker. The zero value of a field is its default.
@@ -73,8 +117,10 @@ type Broker struct {
 	cfg     Config
 	loop    *partition.Partition
 	events  *eventlog.Log
-	queues  Queues
+	to      Receivers
 	catalog *catalog.Catalog
+
+	ruleChanged func(tx *partition.Tx, name turnout.RuleName, r *turnout.Rule) // nil: nobody asked
 
 	refuse       atomic.Bool
 	publications sync.Pool // of *publication
@@ -85,7 +131,7 @@ type Broker struct {
 
 // New returns a broker with the configuration that s holds. The loop must not
 // run yet, and events must be a part of it.
-func New(loop *partition.Partition, s store.Reader, events *eventlog.Log, q Queues, cfg Config) (*Broker, error) {
+func New(loop *partition.Partition, s store.Reader, events *eventlog.Log, to Receivers, cfg Config) (*Broker, error) {
 	if cfg.Random == nil {
 		return nil, errors.New("broker: Config.Random is required")
 	}
@@ -93,7 +139,7 @@ func New(loop *partition.Partition, s store.Reader, events *eventlog.Log, q Queu
 	if err != nil {
 		return nil, fmt.Errorf("load buses and rules: %w", err)
 	}
-	b := &Broker{cfg: cfg.withDefaults(), loop: loop, events: events, queues: q, catalog: c}
+	b := &Broker{cfg: cfg.withDefaults(), loop: loop, events: events, to: to, catalog: c}
 	b.compactor.init()
 	return b, nil
 }
@@ -112,6 +158,7 @@ func (b *Broker) RefusePublishes(on bool) { b.refuse.Store(on) }
 // is in queues stays there.
 func (b *Broker) Reset(context.Context) error {
 	return b.loop.Do(func(tx *partition.Tx) error {
+		b.catalog.EachRule(func(r *catalog.Rule) { b.announce(tx, r.RuleName, r, nil) })
 		b.catalog.Reset(tx)
 		return nil
 	})

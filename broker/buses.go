@@ -86,6 +86,9 @@ func (b *Broker) DeleteBus(_ context.Context, name turnout.BusName) error {
 		}
 		if _, exists := b.catalog.Bus(name); exists {
 			b.catalog.DeleteBus(tx, name)
+			if b.to.History != nil {
+				b.to.History.Forget(tx, name)
+			}
 		}
 		return nil
 	})

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -108,6 +109,8 @@ func TestRules(t *testing.T) {
 	n.crash()
 	got, err := n.Rule(ctx, ruleNamed("default", "b"))
 	require.NoError(t, err)
+	require.WithinRange(t, got.CreatedAt, time.Now().Add(-time.Minute), time.Now())
+	got.CreatedAt = time.Time{}
 	require.Equal(t, turnout.Rule{
 		RuleName: ruleNamed("default", "b"), Pattern: `{"source":["x"]}`, State: turnout.RuleEnabled,
 		Description: "d", Tags: map[string]string{"k": "v"},
@@ -154,12 +157,12 @@ func TestTargets(t *testing.T) {
 	target := func(id, arn string) turnout.Target { return turnout.Target{ID: id, ARN: arn} }
 	queue := queueNamed("q").ARN()
 
-	errs, err := n.PutTargets(ctx, r, []turnout.Target{target("1", queue), target("fn", "arn:aws:lambda:us-east-1:1:function:f"), target("2", queue)})
+	errs, err := n.PutTargets(ctx, r, []turnout.Target{target("1", queue), target("fn", "arn:aws:kinesis:us-east-1:1:stream/s"), target("2", queue)})
 	require.NoError(t, err)
 	require.NoError(t, errs[0])
 	require.NoError(t, errs[2])
 	refused(t, turnout.CodeUnsupportedOperation,
-		`Turnout does not deliver to "arn:aws:lambda:us-east-1:1:function:f": the targets it supports are SQS queues and event buses.`, errs[1])
+		`Turnout does not deliver to "arn:aws:kinesis:us-east-1:1:stream/s": the targets it supports are SQS queues, SNS topics, event buses, API destinations and Lambda functions.`, errs[1])
 
 	many := []turnout.Target{target("1", queue), target("3", queue), target("4", queue), target("5", queue), target("6", queue)}
 	_, err = n.PutTargets(ctx, r, many)
@@ -224,6 +227,6 @@ func TestResetForgetsTheConfiguration(t *testing.T) {
 
 func TestNewNeedsRandomness(t *testing.T) {
 	t.Parallel()
-	_, err := broker.New(nil, nil, nil, nil, broker.Config{})
+	_, err := broker.New(nil, nil, nil, broker.Receivers{}, broker.Config{})
 	require.ErrorContains(t, err, "Random")
 }

@@ -17,6 +17,7 @@ import (
 	"github.com/seed567880c8/turnout"
 	"github.com/seed567880c8/turnout/broker"
 	"github.com/seed567880c8/turnout/broker/eventlog"
+	"github.com/seed567880c8/turnout/broker/history"
 	"github.com/seed567880c8/turnout/internal/partition"
 	"github.com/seed567880c8/turnout/internal/store/pebblestore"
 	"github.com/seed567880c8/turnout/queues"
@@ -36,15 +37,16 @@ func (c *chance) Read(b []byte) (int, error) {
 
 // node is a broker and a queue engine on a real store in memory that can lose power.
 type node struct {
-	t      testing.TB
-	fs     *pebblestore.Memory // nil: the real disk, in dir
-	dir    string
-	cfg    broker.Config
-	log    *bytes.Buffer
-	store  *pebblestore.Store
-	loop   *partition.Partition
-	events *eventlog.Log
-	queues *queues.Engine
+	t       testing.TB
+	fs      *pebblestore.Memory // nil: the real disk, in dir
+	dir     string
+	cfg     broker.Config
+	log     *bytes.Buffer
+	store   *pebblestore.Store
+	loop    *partition.Partition
+	events  *eventlog.Log
+	queues  *queues.Engine
+	history *history.Log
 	*broker.Broker
 	stop func()
 }
@@ -73,6 +75,12 @@ func startNode(n *node) *node {
 
 func (n *node) open() {
 	n.t.Helper()
+	n.openWith(func() {})
+}
+
+// openWith opens a node that is stopped; before runs when nothing runs yet.
+func (n *node) openWith(before func()) {
+	n.t.Helper()
 	var err error
 	if n.fs != nil {
 		n.store, err = pebblestore.Open(pebblestore.Config{Dir: "data", FS: n.fs, MemTableBytes: 1 << 20, CacheBytes: 1 << 20})
@@ -85,10 +93,14 @@ func (n *node) open() {
 	require.NoError(n.t, err)
 	n.queues, err = queues.New(n.loop, n.store, n.events, queues.Config{Random: n.cfg.Random})
 	require.NoError(n.t, err)
-	n.Broker, err = broker.New(n.loop, n.store, n.events, n.queues, n.cfg)
+	n.history, err = history.Load(n.loop, n.store, n.events, history.Config{})
+	require.NoError(n.t, err)
+	n.Broker, err = broker.New(n.loop, n.store, n.events, broker.Receivers{Queues: n.queues, History: n.history}, n.cfg)
 	require.NoError(n.t, err)
 	n.loop.Add(n.queues)
+	n.loop.Add(n.history)
 	n.loop.Add(n.events)
+	before()
 	ctx, cancel := context.WithCancel(context.Background())
 	loopCtx, loopCancel := context.WithCancel(context.Background())
 	var parts, loop sync.WaitGroup

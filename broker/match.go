@@ -3,15 +3,18 @@ package broker
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/seed567880c8/turnout"
 	"github.com/seed567880c8/turnout/broker/catalog"
+	"github.com/seed567880c8/turnout/sinks"
 )
 
 // delivery is one event on its way to one target.
 type delivery struct {
 	event  int // index in publication.events
+	visit  int // index in publication.visits
 	rule   *catalog.Rule
 	target *catalog.Target
 	bus    *catalog.View // of the rule
@@ -20,25 +23,15 @@ type delivery struct {
 	from, to    int
 	group       string
 	dedup       string
-	failed      *failure // it cannot be delivered
+	topic       TopicMessage // with ToTopic
+	failed      *failure     // it cannot be delivered
 }
 
 // failure says why a delivery cannot be made, in the words of a dead letter's attributes.
 type failure struct {
-	code    string
+	code    string // one of the codes of package sinks
 	message string
 }
-
-// The error codes of AWS that a delivery into a queue or bus can end with.
-// https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-rule-dlq.html
-const (
-	failedInternal      = "INTERNAL_ERROR"
-	failedInvalidJSON   = "INVALID_JSON"
-	failedParameter     = "INVALID_PARAMETER"
-	failedNoResource    = "NO_RESOURCE"
-	failedLimitExceeded = "RESOURCE_LIMIT_EXCEEDED"
-	failedThrottled     = "THROTTLING"
-)
 
 // match finds the deliveries of all events. view gives a bus's rules.
 func (p *publication) match(view func(turnout.BusName) *catalog.View) error {
@@ -51,12 +44,8 @@ func (p *publication) match(view func(turnout.BusName) *catalog.View) error {
 			p.tally.unknownBus++
 			continue
 		}
-		before := len(p.rules)
 		if err := p.visit(view, v, i, bus, 0); err != nil {
 			return err
-		}
-		if len(p.rules) == before {
-			p.tally.unmatched++
 		}
 	}
 	p.matching = time.Since(began)
@@ -82,33 +71,58 @@ func (p *publication) use(view func(turnout.BusName) *catalog.View, name turnout
 // matched: none has it, so matching is repeated.
 const changed = ^uint64(0)
 
-// visit matches an event against the rules of a bus, and goes on to the buses
-// that are targets of those it matches.
+// visit finds the rules of a bus that get an event, and goes on to the buses
+// that are targets of those.
 func (p *publication) visit(view func(turnout.BusName) *catalog.View, v *catalog.View, ev int, bus turnout.BusName, hops int) error {
-	p.visits = append(p.visits, visit{origin: p.events[ev].origin, bus: bus})
-	if v == nil {
-		return nil // a default bus without rules
+	number := len(p.visits)
+	p.visits = append(p.visits, visit{event: ev, origin: p.events[ev].origin, bus: bus})
+	if v == nil { // a default bus without rules
+		p.countUnmatched(hops)
+		return nil
 	}
 	start := len(p.rules)
-	var err error
-	if p.rules, p.ids, err = v.Match(p.rules, p.ids, p.body(&p.events[ev])); err != nil {
+	if err := p.find(v, ev, hops); err != nil {
 		return err
 	}
+	if len(p.rules) == start {
+		p.countUnmatched(hops)
+	}
 	for i, end := start, len(p.rules); i < end; i++ {
-		r := p.rules[i]
-		for _, t := range r.Targets {
+		for _, t := range p.rules[i].Targets {
+			if p.leavesOut(ev, p.rules[i], t, hops) {
+				continue
+			}
 			if err := p.checkBounds(); err != nil {
 				return err
 			}
-			d := delivery{event: ev, rule: r, target: t, bus: v}
-			if t.Bus.Name == "" {
-				p.toQueue(&d)
-			} else if err := p.toBus(view, &d, hops); err != nil {
-				return err
+			d := delivery{event: ev, visit: number, rule: p.rules[i], target: t, bus: v}
+			if t.Kind == catalog.ToBus {
+				if err := p.toBus(view, &d, hops); err != nil {
+					return err
+				}
+				continue
 			}
+			p.prepare(&d)
+			p.deliveries = append(p.deliveries, d)
 		}
 	}
 	return nil
+}
+
+// countUnmatched counts an event that no rule of the bus it was published to gets.
+func (p *publication) countUnmatched(hops int) {
+	if hops == 0 {
+		p.tally.unmatched++
+	}
+}
+
+// find appends to p.rules the rules that get an event on a bus.
+func (p *publication) find(v *catalog.View, ev, hops int) (err error) {
+	if p.injection == nil || hops > 0 {
+		p.rules, p.ids, err = v.Match(p.rules, p.ids, p.body(&p.events[ev]))
+		return err
+	}
+	return p.injection.find(p, v, ev)
 }
 
 // textBytesMax bounds the bodies that one publish holds in memory: its events
@@ -129,31 +143,56 @@ func (p *publication) checkBounds() error {
 	return nil
 }
 
-// toQueue prepares a delivery to a queue.
-func (p *publication) toQueue(d *delivery) {
+// prepare makes what the target gets. A delivery that cannot be made is marked as failed.
+func (p *publication) prepare(d *delivery) {
+	if d.target.Kind == catalog.ToArchive {
+		return
+	}
 	e := &p.events[d.event]
 	body := p.body(e)
 	if d.target.HasInput() {
 		d.transformed, d.from = true, len(p.text)
 		text, err := d.target.AppendInput(p.text, body, d.rule, p.now)
 		if err != nil {
-			d.failed = &failure{failedInvalidJSON, err.Error()}
+			d.failed = &failure{sinks.CodeInvalidJSON, err.Error()}
 			if catalog.IsNoValue(err) {
-				d.failed.code = failedParameter
+				d.failed.code = sinks.CodeInvalidParameter
 			}
-			p.deliveries = append(p.deliveries, *d)
 			return
 		}
 		p.text, d.to = text, len(text)
+		body = p.text[d.from:d.to]
 	}
 	var err error
-	if d.group, err = d.target.Group(body); err != nil {
-		d.failed = &failure{failedParameter, err.Error()}
+	if d.group, err = d.target.Group(p.body(e)); err != nil {
+		d.failed = &failure{sinks.CodeInvalidParameter, err.Error()}
+		return
 	}
-	if d.target.FIFO {
-		d.dedup = p.deduplicationID(d, e)
+	switch d.target.Kind {
+	case catalog.ToQueue:
+		if d.target.FIFO {
+			d.dedup = p.deduplicationID(d, e)
+		}
+	case catalog.ToTopic:
+		d.topic, err = p.broker.to.Topics.Prepare(d.target.Topic, turnout.TopicMessage{
+			Bodies:          map[string]string{"default": string(body)},
+			GroupID:         d.group,
+			DeduplicationID: p.topicDeduplicationID(d, e),
+			TraceHeader:     e.entry.TraceHeader,
+		}, p.now)
+		if err != nil {
+			d.failed = failureOf(err)
+		}
+	default:
 	}
-	p.deliveries = append(p.deliveries, *d)
+}
+
+// topicDeduplicationID is deduplicationID for a FIFO topic, and nothing for another.
+func (p *publication) topicDeduplicationID(d *delivery, e *event) string {
+	if !strings.HasSuffix(d.target.Topic.Name, ".fifo") {
+		return ""
+	}
+	return p.deduplicationID(d, e)
 }
 
 // deduplicationID is the event's id, so that a queue takes an event once
@@ -163,13 +202,17 @@ func (p *publication) deduplicationID(d *delivery, e *event) string {
 	if p.fifo == nil {
 		p.fifo = make(map[fifoTarget]int)
 	}
-	to := fifoTarget{event: d.event, queue: d.target.Queue}
+	to := fifoTarget{event: d.event, arn: d.target.ARN}
 	n := p.fifo[to]
 	p.fifo[to]++
-	if n == 0 {
-		return e.id
+	id := e.id
+	if p.injection != nil && p.injection.ReplayName != "" {
+		id += "-" + p.injection.ReplayName // a replay is meant to be delivered again
 	}
-	return fmt.Sprintf("%s-%d", e.id, n)
+	if n > 0 {
+		id = fmt.Sprintf("%s-%d", id, n)
+	}
+	return id
 }
 
 // toBus matches an event on the bus that is a target, in the same publication.
@@ -177,19 +220,19 @@ func (p *publication) toBus(view func(turnout.BusName) *catalog.View, d *deliver
 	to := d.target.Bus
 	v := p.use(view, to)
 	switch {
-	case slices.Contains(p.visits, visit{origin: p.events[d.event].origin, bus: to}):
+	case p.visited(p.events[d.event].origin, to):
 		p.tally.loops++
 		return nil
 	case v == nil && to.Name != turnout.DefaultBus:
-		d.failed = &failure{failedNoResource, fmt.Sprintf("Event bus %s does not exist.", to.Name)}
+		d.failed = &failure{sinks.CodeNoResource, fmt.Sprintf("Event bus %s does not exist.", to.Name)}
 	case hops >= p.broker.cfg.HopsMax:
-		d.failed = &failure{failedLimitExceeded, fmt.Sprintf("The event has passed through %d event buses, the most that are allowed.", hops)}
+		d.failed = &failure{sinks.CodeLimitExceeded, fmt.Sprintf("The event has passed through %d event buses, the most that are allowed.", hops)}
 	}
 	if d.failed != nil {
 		p.deliveries = append(p.deliveries, *d)
 		return nil
 	}
-	p.tally.toBus++
+	p.tally.to[catalog.ToBus]++
 	ev := d.event
 	if to.Region != d.rule.Bus.Region {
 		var err error
@@ -198,6 +241,11 @@ func (p *publication) toBus(view func(turnout.BusName) *catalog.View, d *deliver
 		}
 	}
 	return p.visit(view, v, ev, to, hops+1)
+}
+
+// visited reports whether an event, or a copy of it, came by a bus.
+func (p *publication) visited(origin int, bus turnout.BusName) bool {
+	return slices.ContainsFunc(p.visits, func(v visit) bool { return v.origin == origin && v.bus == bus })
 }
 
 // copyEvent adds a copy of an event with an id of its own, which AWS gives it

@@ -27,8 +27,7 @@ func (b *Broker) Publish(ctx context.Context, entries []turnout.EventEntry) ([]t
 		return nil, err
 	}
 	if b.refuse.Load() {
-		return nil, turnout.Errorf(turnout.CodeStorageFull,
-			"The server's disk is almost full and accepts no new events. Receives and deletes still work; free some space or consume messages.")
+		return nil, errStorageFull
 	}
 	p := b.newPublication()
 	defer b.release(p)
@@ -43,6 +42,9 @@ func (b *Broker) Publish(ctx context.Context, entries []turnout.EventEntry) ([]t
 	return published, nil
 }
 
+var errStorageFull = turnout.Errorf(turnout.CodeStorageFull,
+	"The server's disk is almost full and accepts no new events. Receives and deletes still work; free some space or consume messages.")
+
 // publication is one Publish on its way. Its memory is used again.
 type publication struct {
 	broker *Broker
@@ -52,6 +54,10 @@ type publication struct {
 	events   []event // what is delivered
 	text     []byte  // of events, one after another
 	random   []byte
+
+	injection *Injection      // nil: the events are published
+	direct    []*catalog.Rule // of a direct injection …
+	directAt  uint64          // … at this version of its bus
 
 	// What matching found.
 	used       []usedBus // the buses matched against, and their versions
@@ -64,8 +70,9 @@ type publication struct {
 	matching   time.Duration
 
 	// What became of it.
-	tally tally
-	lost  []delivery
+	tally   tally
+	lost    []delivery
+	numbers []uint64 // scratch
 }
 
 // event is one body: an event as a target that takes it unchanged gets it.
@@ -84,14 +91,15 @@ type usedBus struct {
 
 // visit says that an event came by a bus.
 type visit struct {
-	origin int
+	event  int // index in publication.events
+	origin int // of the event
 	bus    turnout.BusName
 }
 
-// fifoTarget is an event on its way to a FIFO queue.
+// fifoTarget is an event on its way to a FIFO queue or topic.
 type fifoTarget struct {
 	event int
-	queue turnout.QueueName
+	arn   string
 }
 
 func (b *Broker) newPublication() *publication {
@@ -111,6 +119,8 @@ func (b *Broker) release(p *publication) {
 		return
 	}
 	p.reset(0)
+	clear(p.direct)
+	p.injection, p.direct = nil, p.direct[:0]
 	clear(p.events[:cap(p.events)])
 	p.events, p.text = p.events[:0], p.text[:0]
 	b.publications.Put(p)
@@ -183,15 +193,18 @@ func (p *publication) body(e *event) []byte { return p.text[e.from:e.to] }
 func (p *publication) commit() error {
 	c := p.broker.catalog
 	for range staleMax {
-		if err := p.match(c.View); err != nil {
+		err := p.resolve(p.broker.read)
+		if err == nil {
+			err = p.match(c.View)
+		}
+		if err != nil {
 			return err
 		}
-		err := p.broker.loop.Do(func(tx *partition.Tx) error {
+		err = p.broker.loop.Do(func(tx *partition.Tx) error {
 			if !p.isCurrent() {
 				return errStale
 			}
-			p.deliver(tx)
-			return nil
+			return p.deliver(tx)
 		})
 		if !errors.Is(err, errStale) {
 			return err
@@ -199,18 +212,29 @@ func (p *publication) commit() error {
 		p.broker.stats.rematches.Add(1)
 	}
 	return p.broker.loop.Do(func(tx *partition.Tx) error {
-		if err := p.match(c.Current); err != nil {
+		err := p.resolve(func(f func() error) error { return f() })
+		if err == nil {
+			err = p.match(c.Current)
+		}
+		if err != nil {
 			return err
 		}
-		p.deliver(tx)
-		return nil
+		return p.deliver(tx)
 	})
 }
 
 // isCurrent reports whether matching now would find the same.
 func (p *publication) isCurrent() bool {
+	if len(p.direct) > 0 && p.broker.catalog.Current(p.injection.Bus).Version() != p.directAt {
+		return false
+	}
 	for i := range p.used {
 		if p.broker.catalog.Current(p.used[i].name).Version() != p.used[i].version {
+			return false
+		}
+	}
+	for i := range p.deliveries {
+		if topic := p.deliveries[i].topic; topic != nil && !topic.Current() {
 			return false
 		}
 	}

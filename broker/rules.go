@@ -102,16 +102,28 @@ func changedRule(name turnout.RuleName, prior *catalog.Rule, change func(*turnou
 
 // putRule puts a rule that was compiled from prior.
 func (b *Broker) putRule(tx *partition.Tx, r, prior *catalog.Rule) error {
-	if _, ok := b.catalog.Bus(r.Bus); !ok {
-		return errBusNotFound(r.Bus)
-	}
 	if b.catalog.Rule(r.RuleName) != prior {
 		return errStale
+	}
+	if prior != nil && prior.ManagedBy != "" {
+		return errManaged(prior)
+	}
+	if err := b.checkPut(r, prior); err != nil {
+		return err
+	}
+	b.catalog.PutRule(tx, r)
+	b.announce(tx, r.RuleName, prior, r)
+	return nil
+}
+
+// checkPut reports why a rule cannot take the place of prior, which may be nil.
+func (b *Broker) checkPut(r, prior *catalog.Rule) error {
+	if _, ok := b.catalog.Bus(r.Bus); !ok {
+		return errBusNotFound(r.Bus)
 	}
 	if prior == nil && b.catalog.RuleCount(r.Bus) >= b.cfg.RulesMax {
 		return errLimit()
 	}
-	b.catalog.PutRule(tx, r)
 	return nil
 }
 
@@ -126,10 +138,13 @@ func (b *Broker) DeleteRule(_ context.Context, name turnout.RuleName) error {
 		switch {
 		case r == nil:
 			return nil
+		case r.ManagedBy != "":
+			return errManaged(r)
 		case len(r.Targets) > 0:
 			return turnout.Errorf(turnout.CodeValidation, "Rule can't be deleted since it has targets.")
 		}
 		b.catalog.DeleteRule(tx, name)
+		b.announce(tx, name, r, nil)
 		return nil
 	})
 	if err == nil {

@@ -4,6 +4,8 @@ import (
 	"log/slog"
 	"sync/atomic"
 	"time"
+
+	"github.com/seed567880c8/turnout/broker/catalog"
 )
 
 // Stats counts what a broker has done since it was made.
@@ -15,6 +17,10 @@ type Stats struct {
 	Matched      uint64  // matches: rules summed over events
 	ToQueues     uint64  // deliveries into queues that are targets
 	ToBuses      uint64  // deliveries to buses that are targets
+	ToTopics     uint64  // messages to topics that are targets
+	ToEndpoints  uint64  // deliveries handed to the dispatch engine
+	Archived     uint64  // events copied to archives
+	Injected     uint64  // events delivered again by replays, or fired by schedules
 	DeadLettered uint64  // deliveries that failed and went to a dead-letter queue
 	Lost         uint64  // deliveries that failed and had no dead-letter queue that took them; each is logged or counted in a log line
 	BusLoops     uint64  // deliveries to a bus where the event had been already, not made
@@ -37,8 +43,9 @@ var matchBounds = [...]time.Duration{
 }
 
 type stats struct {
-	published, refused, unknownBus, unmatched, matched         atomic.Uint64
-	toQueues, toBuses, deadLettered, lost, busLoops, rematches atomic.Uint64
+	published, refused, unknownBus, unmatched, matched atomic.Uint64
+	deadLettered, lost, busLoops, rematches, injected  atomic.Uint64
+	to                                                 [catalog.Kinds]atomic.Uint64
 
 	matchNanos   atomic.Uint64
 	matchBuckets [len(matchBounds) + 1]atomic.Uint64
@@ -46,7 +53,9 @@ type stats struct {
 
 // tally is what one publication adds to the stats when it is durable.
 type tally struct {
-	unknownBus, unmatched, toQueue, toBus, deadLettered, lost, loops uint64
+	unknownBus, unmatched, deadLettered, lost, loops, skipped uint64
+
+	to [catalog.Kinds]uint64
 }
 
 // Stats returns the counters. It may be called from any goroutine.
@@ -58,8 +67,12 @@ func (b *Broker) Stats() Stats {
 		UnknownBus:   s.unknownBus.Load(),
 		Unmatched:    s.unmatched.Load(),
 		Matched:      s.matched.Load(),
-		ToQueues:     s.toQueues.Load(),
-		ToBuses:      s.toBuses.Load(),
+		ToQueues:     s.to[catalog.ToQueue].Load(),
+		ToBuses:      s.to[catalog.ToBus].Load(),
+		ToTopics:     s.to[catalog.ToTopic].Load(),
+		ToEndpoints:  s.to[catalog.ToEndpoint].Load(),
+		Archived:     s.to[catalog.ToArchive].Load(),
+		Injected:     s.injected.Load(),
 		DeadLettered: s.deadLettered.Load(),
 		Lost:         s.lost.Load(),
 		BusLoops:     s.busLoops.Load(),
@@ -91,13 +104,18 @@ func (s *stats) matchTook(d time.Duration) {
 // account counts and reports a publication that is durable.
 func (p *publication) account(entries int) {
 	s, t := &p.broker.stats, &p.tally
-	s.published.Add(uint64(p.accepted))
+	if p.injection != nil {
+		s.injected.Add(uint64(p.accepted))
+	} else {
+		s.published.Add(uint64(p.accepted))
+	}
 	s.refused.Add(uint64(entries - p.accepted))
 	s.unknownBus.Add(t.unknownBus)
 	s.unmatched.Add(t.unmatched)
 	s.matched.Add(uint64(len(p.rules)))
-	s.toQueues.Add(t.toQueue)
-	s.toBuses.Add(t.toBus)
+	for kind, n := range t.to {
+		s.to[kind].Add(n)
+	}
 	s.deadLettered.Add(t.deadLettered)
 	s.lost.Add(t.lost)
 	s.busLoops.Add(t.loops)

@@ -21,7 +21,7 @@ func (b *Broker) PutTargets(_ context.Context, name turnout.RuleName, targets []
 	errs := make([]error, len(targets))
 	compiled := make([]*catalog.Target, 0, len(targets))
 	for i := range targets {
-		t, err := compileTarget(targets[i])
+		t, err := b.compileTarget(targets[i])
 		if e, ok := errors.AsType[*turnout.Error](err); ok && e.Code == turnout.CodeUnsupportedOperation {
 			errs[i] = err
 			continue
@@ -32,6 +32,9 @@ func (b *Broker) PutTargets(_ context.Context, name turnout.RuleName, targets []
 		compiled = append(compiled, t)
 	}
 	err := b.onRule(name, func(tx *partition.Tx, r *catalog.Rule) error {
+		if r.ManagedBy != "" {
+			return errManaged(r)
+		}
 		if len(r.Targets)+newTargets(r, compiled) > b.cfg.TargetsMax {
 			return errLimit()
 		}
@@ -46,14 +49,33 @@ func (b *Broker) PutTargets(_ context.Context, name turnout.RuleName, targets []
 	return errs, nil
 }
 
-func compileTarget(t turnout.Target) (*catalog.Target, error) {
+func (b *Broker) compileTarget(t turnout.Target) (*catalog.Target, error) {
 	if !catalog.ValidName(t.ID) {
 		return nil, turnout.Errorf(turnout.CodeValidation, "Parameter Id is not valid.")
 	}
 	if t.Other != nil && !json.Valid(t.Other) {
 		return nil, turnout.Errorf(turnout.CodeValidation, "The parameters of target %s are not valid.", t.ID)
 	}
-	return catalog.NewTarget(cloneTarget(t))
+	compiled, err := catalog.NewTarget(cloneTarget(t))
+	if err == nil && !b.delivers(compiled.Kind) {
+		return nil, turnout.Errorf(turnout.CodeUnsupportedOperation, "Rules do not deliver to %q.", t.ARN)
+	}
+	return compiled, err
+}
+
+// delivers reports whether users' rules may have targets of a kind: there is a
+// receiver for it, and it is not the broker's own business.
+func (b *Broker) delivers(kind catalog.Kind) bool {
+	switch kind {
+	case catalog.ToTopic:
+		return b.to.Topics != nil
+	case catalog.ToEndpoint:
+		return b.to.Dispatch != nil
+	case catalog.ToArchive:
+		return false
+	default:
+		return true
+	}
 }
 
 // newTargets counts the ids that r does not have yet.
@@ -86,6 +108,9 @@ func (b *Broker) onRule(name turnout.RuleName, op func(*partition.Tx, *catalog.R
 func (b *Broker) RemoveTargets(_ context.Context, name turnout.RuleName, ids []string) ([]error, error) {
 	errs := make([]error, len(ids))
 	err := b.onRule(name, func(tx *partition.Tx, r *catalog.Rule) error {
+		if r.ManagedBy != "" {
+			return errManaged(r)
+		}
 		for i, id := range ids {
 			if !slices.ContainsFunc(r.Targets, func(t *catalog.Target) bool { return t.ID == id }) {
 				errs[i] = turnout.Errorf(turnout.CodeNotFound, "Rule '%s' does not have a target with the Id '%s'.", name.Name, id)

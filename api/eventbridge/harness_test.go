@@ -20,7 +20,8 @@ import (
 )
 
 // serve returns the API, and that of SQS beside it, over a real broker, real
-// queues and a real store in memory. All of it ends when the test does.
+// queues and a real store in memory; archives, connections and the like are
+// only kept. All of it ends when the test does.
 func serve(t *testing.T, cfg eventbridge.Config, limits broker.Config) http.Handler {
 	t.Helper()
 	store, err := pebblestore.Open(pebblestore.Config{
@@ -33,7 +34,7 @@ func serve(t *testing.T, cfg eventbridge.Config, limits broker.Config) http.Hand
 	engine, err := queues.New(loop, store, events, queues.Config{Random: rand.NewChaCha8([32]byte{1})})
 	require.NoError(t, err)
 	limits.Random = &lockedReader{r: rand.NewChaCha8([32]byte{2})}
-	b, err := broker.New(loop, store, events, engine, limits)
+	b, err := broker.New(loop, store, events, broker.Receivers{Queues: engine}, limits)
 	require.NoError(t, err)
 	loop.Add(engine)
 	loop.Add(events)
@@ -55,6 +56,8 @@ func serve(t *testing.T, cfg eventbridge.Config, limits broker.Config) http.Hand
 		}
 		require.NoError(t, store.Close())
 	})
+	m := &memory{buses: b}
+	cfg.Archives, cfg.Replays, cfg.Connections, cfg.APIDestinations = m, m, m, m
 	return awswire.New(awswire.Config{Services: []*awswire.Service{eventbridge.New(b, cfg), sqs.New(engine).Service()}})
 }
 

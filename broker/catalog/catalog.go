@@ -24,10 +24,17 @@ type Catalog struct {
 	created time.Time // of the default buses that nobody has changed
 	stored  bool      // whether created is in the store
 	targets uint64    // the last number given to a target
-	version uint64    // of the newest View, of any bus
+	numbers map[uint64]numbered
+	version uint64 // of the newest View, of any bus
 	buses   map[turnout.BusName]*bus
 
 	published atomic.Pointer[map[turnout.BusName]*bus] // a copy of buses, never changed
+}
+
+// numbered is the target that a number names.
+type numbered struct {
+	rule turnout.RuleName
+	id   string
 }
 
 // bus is one bus: its current View for everyone, the rest for the loop.
@@ -110,6 +117,21 @@ func (c *Catalog) Rules(name turnout.BusName) []*Rule {
 	return all
 }
 
+// TargetByNumber returns the rule and id of the target with a number; ok is false if it is gone.
+func (c *Catalog) TargetByNumber(number uint64) (rule turnout.RuleName, id string, ok bool) {
+	n, ok := c.numbers[number]
+	return n.rule, n.id, ok
+}
+
+// EachRule calls f for every rule of every bus, in no order.
+func (c *Catalog) EachRule(f func(*Rule)) {
+	for _, b := range c.buses {
+		for _, r := range b.rules {
+			f(r)
+		}
+	}
+}
+
 // RuleCount returns the number of rules on a bus.
 func (c *Catalog) RuleCount(name turnout.BusName) int {
 	if b := c.buses[name]; b != nil {
@@ -189,7 +211,7 @@ func (c *Catalog) PutTargets(tx *partition.Tx, name turnout.RuleName, targets []
 	r := *old
 	r.Targets = make([]*Target, len(old.Targets), len(old.Targets)+len(targets))
 	copy(r.Targets, old.Targets)
-	numbered := c.targets
+	before := c.targets
 	for _, t := range targets {
 		i := r.target(t.ID)
 		placed := *t
@@ -202,15 +224,20 @@ func (c *Catalog) PutTargets(tx *partition.Tx, name turnout.RuleName, targets []
 			}
 		} else {
 			placed.order, placed.Number = r.Targets[i].order, r.Targets[i].Number
+			if r.Targets[i].ARN != placed.ARN {
+				delete(c.numbers, placed.Number)
+				placed.Number = 0
+			}
 		}
-		if placed.Number == 0 || i < len(old.Targets) && old.Targets[i].ARN != placed.ARN {
+		if placed.Number == 0 {
 			c.targets++ // another receiver is another target in the history
 			placed.Number = c.targets
 		}
 		r.Targets[i] = &placed
+		c.numbers[placed.Number] = numbered{name, t.ID}
 		tx.Batch.Set(targetKey(name, t.ID), encodeTarget(&placed))
 	}
-	if c.targets != numbered {
+	if c.targets != before {
 		c.storeMeta(tx)
 	}
 	c.replace(&r)
@@ -224,6 +251,7 @@ func (c *Catalog) RemoveTargets(tx *partition.Tx, name turnout.RuleName, ids []s
 	r.Targets = append([]*Target(nil), old.Targets...)
 	for _, id := range ids {
 		if i := r.target(id); i >= 0 {
+			delete(c.numbers, r.Targets[i].Number)
 			r.Targets = append(r.Targets[:i], r.Targets[i+1:]...)
 			tx.Batch.Delete(targetKey(name, id))
 		}
@@ -254,6 +282,7 @@ func (c *Catalog) DeleteRule(tx *partition.Tx, name turnout.RuleName) {
 func (c *Catalog) Reset(tx *partition.Tx) {
 	tx.Batch.DeleteRange([]byte{prefix}, []byte{prefix + 1})
 	clear(c.buses)
+	clear(c.numbers)
 	c.created = tx.Now
 	c.storeMeta(tx) // numbers of targets are not given again
 	c.publishNames()

@@ -13,7 +13,7 @@ import (
 // Load reads the catalog that r holds and compiles it. now becomes the
 // creation time of the default buses if r holds none yet.
 func Load(r store.Reader, now time.Time) (*Catalog, error) {
-	c := &Catalog{created: now, buses: make(map[turnout.BusName]*bus)}
+	c := &Catalog{created: now, buses: make(map[turnout.BusName]*bus), numbers: make(map[uint64]numbered)}
 	l := loader{catalog: c}
 	pairs, failed := r.Scan([]byte{prefix}, []byte{prefix + 1})
 	for key, value := range pairs {
@@ -103,6 +103,7 @@ func (l *loader) target(name turnout.RuleName, id string, key, value []byte) err
 		return fmt.Errorf("catalog: load target %s of rule %s: %w", id, name.ARN(), err)
 	}
 	t.order, t.Number = record.Order, record.Number
+	l.catalog.numbers[t.Number] = numbered{name, id}
 	r.Targets = append(r.Targets, t)
 	return nil
 }

@@ -21,6 +21,9 @@ const (
 	ToTopic         // an SNS topic, in the same publish
 	ToEndpoint      // an API destination or a function: the dispatch engine carries it there
 	ToArchive       // of the managed rule that feeds an archive
+
+	// Kinds is how many there are.
+	Kinds = iota
 )
 
 // Target is a target, compiled.

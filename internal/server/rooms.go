@@ -42,7 +42,7 @@ func newRooms(cfg config.Config, s store.Store, log *slog.Logger) (*rooms, error
 	if err != nil {
 		return nil, err
 	}
-	r.broker, err = broker.New(r.loop, s, r.events, r.queues, broker.Config{Random: rand.Reader, Log: log, StrictAWS: cfg.StrictAWS})
+	r.broker, err = broker.New(r.loop, s, r.events, broker.Receivers{Queues: r.queues}, broker.Config{Random: rand.Reader, Log: log, StrictAWS: cfg.StrictAWS})
 	if err != nil {
 		return nil, err
 	}
