@@ -52,6 +52,26 @@ func operations() map[string]awswire.Operation {
 	}
 }
 
+// shelf answers lists and maps that are not flattened.
+type shelf struct{}
+
+func (shelf) EncodeTo(e *awswire.Encoder) {
+	e.BeginMembers("Books")
+	for _, title := range []string{"A", "<B>"} {
+		e.BeginMember()
+		e.String("Title", title)
+		e.EndMember()
+	}
+	e.EndMembers("Books")
+	e.BeginMembers("None")
+	e.EndMembers("None")
+	e.BeginEntries("Notes")
+	e.StringEntry("k", "&")
+	e.StringEntry("l", "\"")
+	e.EndEntries("Notes")
+	e.Optional("NextToken", "")
+}
+
 func services() []*awswire.Service {
 	return []*awswire.Service{
 		{
@@ -63,6 +83,14 @@ func services() []*awswire.Service {
 		{
 			Name: "sts", QueryVersion: "2011-06-15", XMLNamespace: "https://sts.amazonaws.com/doc/2011-06-15/",
 			Operations: map[string]awswire.Operation{"WhoAmI": operations()["Echo"]}, ErrorOf: awswire.CommonError,
+		},
+		{
+			Name: "sns", QueryVersion: "2010-03-31", XMLNamespace: "http://sns.amazonaws.com/doc/2010-03-31/", PlainErrors: true,
+			Operations: map[string]awswire.Operation{
+				"List": func(context.Context, *awswire.Request) (awswire.Result, error) { return shelf{}, nil },
+				"Own":  operations()["Own"],
+			},
+			ErrorOf: awswire.CommonError,
 		},
 	}
 }
