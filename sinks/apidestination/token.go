@@ -172,7 +172,7 @@ func (t *token) header(ctx context.Context) (secret.Text, sinks.Result) {
 				}}
 			}
 		case now.Before(t.mu.retryAt):
-			r := sinks.Result{Failure: t.mu.failure, RetryAfter: t.mu.retryAt.Sub(now)}
+			r := sinks.Result{Failure: new(*t.mu.failure), RetryAfter: t.mu.retryAt.Sub(now)}
 			t.mu.Unlock()
 			return secret.Text{}, r
 		}

@@ -95,7 +95,7 @@ func AppendConfirmation(dst []byte, m *Message, to *Receiver) []byte {
 	dst = member(dst, "Token", m.Token)
 	dst = member(dst, "TopicArn", m.TopicARN)
 	dst = member(dst, "Message", b.Text)
-	dst = member(dst, "SubscribeURL", SubscribeURL(to.BaseURL, m.TopicARN, m.Token))
+	dst = member(dst, "SubscribeURL", SubscribeURL(m.BaseURL, m.TopicARN, m.Token))
 	dst = appendTime(dst, m.At)
 	if len(b.Signature) > 0 {
 		dst = appendSignature(dst, m, b, to)

@@ -47,6 +47,7 @@ type Message struct {
 	DeduplicationID string
 	TraceHeader     string
 	Token           string // of a confirmation
+	BaseURL         string // of a confirmation: the beginning of its link
 
 	// SignatureVersion is 1 or 2, and 0 for messages without a signature.
 	SignatureVersion byte
@@ -69,16 +70,26 @@ func (m *Message) Body(protocol string) *Body {
 	return &m.Bodies[0]
 }
 
-// The stored form: a version byte, the kind, the signature's version, and then
-// the fields in order. Texts have their length in front, as a uvarint; so do
-// lists. A subject has its length plus one, 0 being none.
-const messageVersion = 1
+// The stored form: a version byte, the kind, the signature's version, the
+// sequence in eight bytes, and then the other fields in order. Texts have their
+// length in front, as a uvarint; so do lists. A subject has its length plus
+// one, 0 being none.
+const (
+	messageVersion   = 1
+	storedSequenceAt = 3
+	storedHeadBytes  = storedSequenceAt + 8
+)
+
+// SetStoredSequence puts another sequence into the stored form of a message.
+func SetStoredSequence(stored []byte, n uint64) {
+	binary.BigEndian.PutUint64(stored[storedSequenceAt:], n)
+}
 
 // Append appends the stored form of the message, which must have a body.
 func (m *Message) Append(dst []byte) []byte {
 	dst = append(dst, messageVersion, byte(m.Kind), m.SignatureVersion)
+	dst = binary.BigEndian.AppendUint64(dst, m.Sequence)
 	dst = appendText(dst, m.ID)
-	dst = binary.AppendUvarint(dst, m.Sequence)
 	dst = binary.AppendVarint(dst, m.At.UnixMilli())
 	dst = appendText(dst, m.TopicARN)
 	if m.Subject == nil {
@@ -104,7 +115,8 @@ func (m *Message) Append(dst []byte) []byte {
 	dst = appendText(dst, m.GroupID)
 	dst = appendText(dst, m.DeduplicationID)
 	dst = appendText(dst, m.TraceHeader)
-	return appendText(dst, m.Token)
+	dst = appendText(dst, m.Token)
+	return appendText(dst, m.BaseURL)
 }
 
 func appendText(dst []byte, s string) []byte {
@@ -116,16 +128,16 @@ var ErrMessage = errors.New("notification: not a stored message")
 
 // Parse reads the stored form. The error is ErrMessage, with the reason.
 func Parse(stored []byte) (*Message, error) {
-	if len(stored) < 3 || stored[0] != messageVersion {
+	if len(stored) < storedHeadBytes || stored[0] != messageVersion {
 		return nil, fmt.Errorf("%w: unknown version", ErrMessage)
 	}
 	m := &Message{Kind: Kind(stored[1]), SignatureVersion: stored[2]}
 	if m.Kind < Notification || m.Kind > UnsubscribeConfirmation || m.SignatureVersion > 2 {
 		return nil, fmt.Errorf("%w: unknown kind", ErrMessage)
 	}
-	r := reader{b: stored[3:]}
+	m.Sequence = binary.BigEndian.Uint64(stored[storedSequenceAt:])
+	r := reader{b: stored[storedHeadBytes:]}
 	m.ID = r.text()
-	m.Sequence = r.number()
 	m.At = time.UnixMilli(r.signed()).UTC()
 	m.TopicARN = r.text()
 	if n := r.number(); n > 0 {
@@ -137,7 +149,7 @@ func Parse(stored []byte) (*Message, error) {
 	for range r.count() {
 		m.Attributes = append(m.Attributes, turnout.MessageAttribute{Name: r.text(), Type: r.text(), Value: []byte(r.text())})
 	}
-	m.GroupID, m.DeduplicationID, m.TraceHeader, m.Token = r.text(), r.text(), r.text(), r.text()
+	m.GroupID, m.DeduplicationID, m.TraceHeader, m.Token, m.BaseURL = r.text(), r.text(), r.text(), r.text(), r.text()
 	switch {
 	case r.bad || len(r.b) != 0:
 		return nil, fmt.Errorf("%w: it is cut off or has something behind its end", ErrMessage)

@@ -99,10 +99,9 @@ func (s *Signer) Certificate() []byte {
 func (s *Signer) CertificatePath() string { return "/SimpleNotificationService-" + s.name + ".pem" }
 
 // Sign signs the message with the text of b, by m.SignatureVersion, and puts
-// the signature into b. A confirmation's signature covers the link in it,
-// which begins with baseURL.
-func (s *Signer) Sign(m *Message, b *Body, baseURL string) error {
-	text := SignedText(nil, m, b, baseURL)
+// the signature into b.
+func (s *Signer) Sign(m *Message, b *Body) error {
+	text := SignedText(nil, m, b)
 	var err error
 	if m.SignatureVersion == 2 {
 		sum := sha256.Sum256(text)
@@ -120,7 +119,7 @@ func (s *Signer) Sign(m *Message, b *Body, baseURL string) error {
 // SignedText appends what a signature is over: some of the members by name,
 // each name and value on a line of its own.
 // https://docs.aws.amazon.com/sns/latest/dg/sns-verify-signature-of-message.html
-func SignedText(dst []byte, m *Message, b *Body, baseURL string) []byte {
+func SignedText(dst []byte, m *Message, b *Body) []byte {
 	line := func(name, value string) {
 		dst = append(append(dst, name...), '\n')
 		dst = append(append(dst, value...), '\n')
@@ -128,7 +127,7 @@ func SignedText(dst []byte, m *Message, b *Body, baseURL string) []byte {
 	line("Message", b.Text)
 	line("MessageId", m.ID)
 	if m.Kind != Notification {
-		line("SubscribeURL", SubscribeURL(baseURL, m.TopicARN, m.Token))
+		line("SubscribeURL", SubscribeURL(m.BaseURL, m.TopicARN, m.Token))
 	} else if m.Subject != nil {
 		line("Subject", *m.Subject)
 	}

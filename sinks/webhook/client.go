@@ -181,8 +181,7 @@ func (c *Client) readBody(ctx context.Context, req *http.Request, resp *http.Res
 	}
 	buffer := c.bodies.Get().(*[bodyBytesMax]byte) //nolint:forcetypeassert // the pool holds nothing else
 	defer c.bodies.Put(buffer)
-	n, err := io.ReadFull(resp.Body, buffer[:])
-	ended := errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF)
+	n, err := fill(resp.Body, buffer[:])
 	a.Excerpt = bytes.Clone(buffer[:min(n, sinks.ExcerptBytesMax)])
 	if keep == 0 {
 		return
@@ -191,14 +190,28 @@ func (c *Client) readBody(ctx context.Context, req *http.Request, resp *http.Res
 	if err == nil && n < keep {
 		var rest []byte
 		rest, err = io.ReadAll(io.LimitReader(resp.Body, int64(keep-n)+1))
-		body, ended = append(body, rest...), err == nil
+		body = append(body, rest...)
+		if err == nil {
+			err = io.EOF
+		}
 	}
 	switch {
 	case a.Failure != nil:
 	case len(body) > keep:
 		a.Failure = failuref(req, sinks.CodeErrorFromTarget, "the answer has more than %d bytes", keep)
-	case !ended:
+	case err != nil && !errors.Is(err, io.EOF):
 		a.Failure = transportFailure(ctx, req, err)
 	}
 	a.Body = body[:min(len(body), keep)]
+}
+
+// fill reads until buffer is full or r ends. Unlike io.ReadFull it says with
+// io.EOF that r ended, and with anything else that it broke off.
+func fill(r io.Reader, buffer []byte) (n int, err error) {
+	for n < len(buffer) && err == nil {
+		var m int
+		m, err = r.Read(buffer[n:])
+		n += m
+	}
+	return n, err
 }

@@ -78,6 +78,12 @@ func (c *Client) build(ctx context.Context, r *Request, now time.Time) (*http.Re
 	if failure := copyHeader(req.Header, r.Header); failure != nil {
 		return nil, failure
 	}
+	if len(req.Header["Idempotency-Key"]) == 0 {
+		// Not sent, but net/http takes it as leave to send the request again if a
+		// connection that was used before turns out to be closed: the receiver
+		// may get a delivery twice anyway, and knows it by its id.
+		req.Header["Idempotency-Key"] = []string{}
+	}
 	for name, values := range event {
 		req.Header[name] = values
 	}

@@ -118,7 +118,7 @@ type special struct {
 func newTransports(cfg *Config, g *guard) *transports {
 	t := &transports{cfg: cfg, guard: g, resolver: cfg.Resolver}
 	if t.resolver == nil {
-		t.resolver = &net.Resolver{PreferGo: true, Dial: dialDNS}
+		t.resolver = newResolver((&net.Dialer{}).DialContext)
 	}
 	t.mu.conns = map[*conn]struct{}{}
 	t.mu.bySum = map[[sha256.Size]byte]*list.Element{}
@@ -255,14 +255,16 @@ func (t *transports) dialTLS(ctx context.Context, network, addr string, config *
 	return secure, nil
 }
 
-// dialDNS connects to a name server of the system.
-func dialDNS(ctx context.Context, network, address string) (net.Conn, error) {
-	var d net.Dialer
-	c, err := d.DialContext(ctx, network, address)
-	if err != nil || !strings.HasPrefix(network, "tcp") {
-		return c, err // packets need no bound, and a type of their own
-	}
-	return &boundedConn{Conn: c, left: dnsBytesMax}, nil
+// newResolver returns a resolver that asks the system's name servers, or those
+// to which dial connects, and reads a bounded answer.
+func newResolver(dial func(ctx context.Context, network, address string) (net.Conn, error)) *net.Resolver {
+	return &net.Resolver{PreferGo: true, Dial: func(ctx context.Context, network, address string) (net.Conn, error) {
+		c, err := dial(ctx, network, address)
+		if err != nil || !strings.HasPrefix(network, "tcp") {
+			return c, err // packets need no bound, and a type of their own
+		}
+		return &boundedConn{Conn: c, left: dnsBytesMax}, nil
+	}}
 }
 
 // boundedConn is a connection of which no more than so many bytes can be read.
