@@ -9,13 +9,14 @@ import (
 )
 
 // Broker is what archives and replays need of the broker. Its methods may be
-// called from any goroutine, except where they take a Tx: those belong to the loop.
+// called from any goroutine but the loop's, except where they take a Tx: those
+// belong to the loop.
 type Broker interface {
 	// Inject delivers events of the past, and runs Injection.Then first in the same batch.
 	Inject(ctx context.Context, i broker.Injection) (broker.Injected, error)
 
 	// PrepareArchiveRule compiles the managed rule of an archive, which is called
-	// RuleName(archive, bus), has the given pattern and the archive's ARN as the
+	// archive.RuleName(bus), has the given pattern and the archive's ARN as the
 	// ARN of its only target. It is CodeInvalidEventPattern with AWS's message
 	// for the pattern. put then creates or replaces the rule on the loop, in the
 	// batch of tx. It decides before it writes: CodeNotFound if the bus does not
@@ -34,9 +35,4 @@ type Broker interface {
 	// TargetByNumber returns the rule and the id of the target that has a number
 	// now; ok is false for one that is deleted.
 	TargetByNumber(number uint64) (rule turnout.RuleName, id string, ok bool)
-}
-
-// RuleName returns the name of the managed rule on a bus that feeds an archive, as AWS names it.
-func RuleName(archive turnout.ArchiveName, bus turnout.BusName) turnout.RuleName {
-	return turnout.RuleName{Bus: bus, Name: "Events-Archive-" + archive.Name}
 }

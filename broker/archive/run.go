@@ -1,0 +1,202 @@
+package archive
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/seed567880c8/turnout"
+	"github.com/seed567880c8/turnout/broker"
+	"github.com/seed567880c8/turnout/internal/partition"
+)
+
+// Run runs every replay that is started, or was under way at the last stop,
+// until ctx ends. Those that are not finished then go on at the next start.
+func (a *Archives) Run(ctx context.Context) error {
+	var workers sync.WaitGroup
+	defer workers.Wait()
+	for _, r := range a.unfinished {
+		workers.Go(func() { a.work(ctx, r) })
+	}
+	for {
+		select {
+		case r := <-a.started:
+			workers.Go(func() { a.work(ctx, r) })
+		case <-ctx.Done():
+			return nil
+		}
+	}
+}
+
+// worker carries one replay. Each replay has one, so its events go in order.
+type worker struct {
+	archives *Archives
+	replay   *replay
+	rules    []turnout.RuleName
+	source   source
+	pacer    pacer
+	next     position
+	limit    int  // events in one batch
+	pending  done // done and not recorded yet
+	backoff  time.Duration
+
+	bodies [][]byte // scratch
+}
+
+const (
+	limitFirst    = 100  // events in the first batch: their fan-out is not known yet
+	deliveriesMax = 2000 // aimed at in one batch, so that it holds the loop for milliseconds
+	backoffMin    = 50 * time.Millisecond
+	backoffMax    = 10 * time.Second
+)
+
+// work carries a replay to its end, or until ctx ends.
+func (a *Archives) work(ctx context.Context, r *replay) {
+	rules, err := filter(&r.ReplaySpec)
+	if err != nil {
+		a.endLogged(ctx, r, err.Error(), &done{})
+		return
+	}
+	w := &worker{
+		archives: a, replay: r, rules: rules, source: a.source(r), next: r.next, limit: limitFirst,
+		pacer: pacer{perSecond: r.PerSecondMax, lapse: r.TimeLapse},
+	}
+	var p passage
+	for ctx.Err() == nil {
+		if err := w.source.read(a.store, &p, w.next); err != nil {
+			a.cfg.Log.LogAttrs(ctx, slog.LevelError, "replay cannot read its source",
+				slog.String("replay", r.ARN()), slog.Any("error", err))
+			if !w.wait(ctx, w.nextBackoff()) {
+				break
+			}
+			continue
+		}
+		if stop, reason := w.replayAll(ctx, &p); stop {
+			a.endLogged(ctx, r, reason, &w.pending)
+			return
+		}
+	}
+	if ctx.Err() == nil {
+		a.endLogged(ctx, r, "", &w.pending)
+	}
+}
+
+func (a *Archives) endLogged(ctx context.Context, r *replay, reason string, d *done) {
+	if err := a.end(r, reason, d); err != nil {
+		a.cfg.Log.LogAttrs(ctx, slog.LevelWarn, "the end of a replay is not recorded: it ends again after a restart",
+			slog.String("replay", r.ARN()), slog.Any("error", err))
+	}
+}
+
+// replayAll replays the events of p. stop says that the replay has ended, with
+// a reason if it failed.
+func (w *worker) replayAll(ctx context.Context, p *passage) (stop bool, reason string) {
+	for i := 0; i < len(p.events); {
+		if ctx.Err() != nil {
+			return false, ""
+		}
+		n, wait := w.pacer.allow(time.Now(), min(w.limit, len(p.events)-i), func(k int) int64 { return p.events[i+k].at })
+		if n == 0 {
+			if !w.wait(ctx, wait) {
+				return ctx.Err() == nil, ""
+			}
+			continue
+		}
+		began := time.Now()
+		err := w.inject(ctx, p, i, n)
+		if err == nil {
+			i += n
+			w.pacer.replayed(n)
+			w.backoff = 0
+			w.wait(ctx, yield(w.archives.loop.Stats().Pending, time.Since(began)))
+			continue
+		}
+		if stop, reason := w.failed(ctx, err); stop {
+			return true, reason
+		}
+	}
+	return p.end, ""
+}
+
+// inject delivers n events of p from i on.
+func (w *worker) inject(ctx context.Context, p *passage, i, n int) error {
+	w.bodies = w.bodies[:0]
+	for k := range n {
+		w.bodies = append(w.bodies, p.body(i+k))
+	}
+	last := &p.events[i+n-1]
+	d := w.pending
+	d.events, d.next, d.last = int64(n), last.next, last.at
+	a, r := w.archives, w.replay
+	in := broker.Injection{
+		Bus: r.Bus, Events: w.bodies, ReplayName: r.Name,
+		Rules: w.rules, TargetID: r.TargetID, Queue: r.Queue,
+		Then: func(tx *partition.Tx) error { return a.advance(tx, r, &d) },
+	}
+	if r.SkipDelivered {
+		in.Skip = func(event int, target uint64) bool { return slices.Contains(p.events[i+event].targets, target) }
+	}
+	out, err := a.broker.Inject(ctx, in)
+	if err != nil {
+		return err
+	}
+	w.next = last.next
+	w.pending = done{delivered: int64(out.Deliveries), skipped: int64(out.Skipped)}
+	w.limit = limitFor(n, out.Deliveries)
+	a.stats.events.Add(uint64(n))
+	a.stats.delivers.Add(uint64(out.Deliveries))
+	return nil
+}
+
+// limitFor returns how many events make up the next batch if n led to so many deliveries.
+func limitFor(n, deliveries int) int {
+	return max(1, min(passageEventsMax, deliveriesMax*n/max(deliveries, n)))
+}
+
+// failed decides what an error of Inject means: that the replay has ended, or
+// that it tries again after a while.
+func (w *worker) failed(ctx context.Context, err error) (stop bool, reason string) {
+	if errors.Is(err, errStopped) {
+		return true, ""
+	}
+	e, ok := errors.AsType[*turnout.Error](err)
+	switch {
+	case !ok && ctx.Err() != nil:
+		return false, ""
+	case !ok || e.Code == turnout.CodeInternal:
+		w.archives.cfg.Log.LogAttrs(ctx, slog.LevelError, "replay cannot deliver and tries again",
+			slog.String("replay", w.replay.ARN()), slog.Any("error", err))
+	case e.Code == turnout.CodeLimitExceeded && w.limit > 1:
+		w.limit /= 2
+		return false, ""
+	case e.Code == turnout.CodeThrottled || e.Code == turnout.CodeUnavailable || e.Code == turnout.CodeStorageFull:
+	default:
+		return true, e.Message
+	}
+	return !w.wait(ctx, w.nextBackoff()) && ctx.Err() == nil, ""
+}
+
+func (w *worker) nextBackoff() time.Duration {
+	w.backoff = min(max(2*w.backoff, backoffMin), backoffMax)
+	return w.backoff
+}
+
+// wait reports false if the replay should not go on: ctx ended, or it was cancelled.
+func (w *worker) wait(ctx context.Context, d time.Duration) bool {
+	if d <= 0 {
+		return ctx.Err() == nil
+	}
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-w.replay.woken:
+		return false
+	case <-ctx.Done():
+		return false
+	}
+}
