@@ -59,18 +59,25 @@ func (e *Engine) CreateQueue(_ context.Context, name turnout.QueueName, s turnou
 		if err := e.checkRedrive(name, &s.Attributes); err != nil {
 			return err
 		}
-		q := newQueue(e, e.nextID, name, s)
-		e.nextID++
-		tx.Batch.Set([]byte{prefixEngine, 'i'}, binary.BigEndian.AppendUint32(nil, e.nextID))
-		q.created, q.modified = now/1000, now/1000
-		q.log.loaded = position{at: now}
-		q.dedup.scope = s.Attributes.DeduplicationScope
-		q.ledgerDirty = true
-		e.add(q)
-		e.touch(tx, q)
-		q.store(tx)
+		e.create(tx, name, s)
 		return nil
 	})
+}
+
+// create makes a queue of a name that is free.
+func (e *Engine) create(tx *partition.Tx, name turnout.QueueName, s turnout.QueueSettings) *queue {
+	now := tx.Now.UnixMilli()
+	q := newQueue(e, e.nextID, name, s)
+	e.nextID++
+	tx.Batch.Set([]byte{prefixEngine, 'i'}, binary.BigEndian.AppendUint32(nil, e.nextID))
+	q.created, q.modified = now/1000, now/1000
+	q.log.loaded = position{at: now}
+	q.dedup.scope = s.Attributes.DeduplicationScope
+	q.ledgerDirty = true
+	e.add(q)
+	e.touch(tx, q)
+	q.store(tx)
+	return q
 }
 
 // store writes the configuration of q.
@@ -167,16 +174,7 @@ func (q *queue) deadLetterQueue() *queue {
 // once; receipt handles and messages of the old queue never come back.
 func (e *Engine) DeleteQueue(_ context.Context, name turnout.QueueName) error {
 	return e.onQueue(name, func(tx *partition.Tx, q *queue) error {
-		q.empty(tx)
-		q.dropped = true
-		tx.Batch.Delete(appendQueueKey(nil, prefixQueue, q.id))
-		tx.Batch.Delete(appendQueueKey(nil, prefixLedger, q.id))
-		tx.Batch.DeleteRange(queueRange(prefixTask, q.id))
-		e.tasks.sourceDeleted(q.id)
-		delete(e.byName, name)
-		delete(e.byID, q.id)
-		e.timers.remove(q.timer)
-		e.stats.queues.Add(-1)
+		q.drop(tx)
 		if now := tx.Now.UnixMilli(); e.cfg.StrictAWS {
 			maps.DeleteFunc(e.deleted, func(_ turnout.QueueName, at int64) bool { return now-at >= time.Minute.Milliseconds() })
 			e.deleted[name] = now
@@ -184,6 +182,21 @@ func (e *Engine) DeleteQueue(_ context.Context, name turnout.QueueName) error {
 		q.waiters.failAll(tx, errQueueNotFound)
 		return nil
 	})
+}
+
+// drop removes q and everything it holds.
+func (q *queue) drop(tx *partition.Tx) {
+	e := q.engine
+	q.empty(tx)
+	q.dropped = true
+	tx.Batch.Delete(appendQueueKey(nil, prefixQueue, q.id))
+	tx.Batch.Delete(appendQueueKey(nil, prefixLedger, q.id))
+	tx.Batch.DeleteRange(queueRange(prefixTask, q.id))
+	e.tasks.sourceDeleted(q.id)
+	delete(e.byName, q.name)
+	delete(e.byID, q.id)
+	e.timers.remove(q.timer)
+	e.stats.queues.Add(-1)
 }
 
 // empty removes every message of q and what is remembered of earlier ones.

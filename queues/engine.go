@@ -63,6 +63,7 @@ type Engine struct {
 	value   []byte                      // scratch
 	deleted map[turnout.QueueName]int64 // with StrictAWS: when names were freed, Unix ms
 	tasks   tasks
+	ready   func(*partition.Tx, turnout.QueueName) // see Watch; nil: nobody
 
 	refuseSends atomic.Bool
 	stopping    chan struct{} // closed by Drain: long polls answer at once
@@ -326,11 +327,14 @@ func (e *Engine) Stats() Stats {
 	}
 }
 
-// Depths describes every queue, for metrics. It costs one operation on the loop.
+// Depths describes every queue but the internal ones, for metrics. It costs one operation on the loop.
 func (e *Engine) Depths() (map[turnout.QueueName]turnout.QueueDepth, error) {
 	depths := make(map[turnout.QueueName]turnout.QueueDepth)
 	err := e.loop.Do(func(tx *partition.Tx) error {
 		for name, q := range e.byName {
+			if q.internal {
+				continue
+			}
 			e.touch(tx, q)
 			depths[name] = q.depth()
 		}

@@ -35,6 +35,8 @@ type queue struct {
 	purged   int64  // Unix ms of the last purge
 	version  uint32 // bumped by purge and delete: work begun before is void
 	dropped  bool   // deleted
+	internal bool   // of a part of the server, see Post
+	watch    watch
 
 	nextSeq  uint64
 	count    int64 // messages not gone
@@ -69,6 +71,7 @@ func newQueue(e *Engine, id uint32, name turnout.QueueName, settings turnout.Que
 		engine: e, id: id, name: name, settings: settings,
 		nextSeq: 1, received: make(map[uint64]*message), unrecorded: make(map[*message]struct{}),
 		due: never, timer: -1,
+		internal: Internal(name.Scope), watch: watch{fresh: true, again: true, expired: true},
 	}
 	q.flights = newMessageHeap(q.endsEarlier)
 	q.clearOrder()
@@ -105,8 +108,14 @@ func (q *queue) expiresAt(sentAt int64) int64 {
 
 func (q *queue) expired(m *message, now int64) bool { return q.expiresAt(m.sentAt) <= now }
 
-// flightEnd returns when m leaves flight, Unix ms: it becomes visible or expires.
-func (q *queue) flightEnd(m *message) int64 { return min(m.visibleAt, q.expiresAt(m.sentAt)) }
+// flightEnd returns when m leaves flight, Unix ms: it becomes visible or, but
+// in an internal queue, expires.
+func (q *queue) flightEnd(m *message) int64 {
+	if q.internal {
+		return m.visibleAt
+	}
+	return min(m.visibleAt, q.expiresAt(m.sentAt))
+}
 
 func (q *queue) endsEarlier(a, b *message) bool { return q.flightEnd(a) < q.flightEnd(b) }
 
@@ -130,7 +139,7 @@ func (q *queue) advance(tx *partition.Tx) {
 	now := tx.Now.UnixMilli()
 	for q.flights.len() > 0 && q.flightEnd(q.flights.top()) <= now {
 		m := q.flights.top()
-		if q.expired(m, now) {
+		if q.expired(m, now) && !q.internal {
 			q.remove(tx, m)
 			q.engine.stats.expired.Add(1)
 			continue
@@ -142,6 +151,9 @@ func (q *queue) advance(tx *partition.Tx) {
 	q.delayed.prune(now - q.lag())
 	if q.log.next <= now-q.lag() {
 		q.log.complete = false
+	}
+	if q.internal {
+		return // what is too old is handed out as such, see Take
 	}
 	for m := q.order.oldest(); m != nil && m.state != moving && q.expired(m, now); m = q.order.oldest() {
 		q.remove(tx, m)
@@ -216,7 +228,11 @@ func (q *queue) nextDue() int64 {
 	if q.standard != nil && !q.standard.aside.empty() && !q.standard.aside.reading {
 		due = min(due, q.expiresAt(q.standard.aside.from.at))
 	}
-	if m := q.order.oldest(); m != nil && m.state != moving {
+	if m := q.order.oldest(); q.internal {
+		if q.watch.expired && m != nil && m.state == ready {
+			due = min(due, q.expiresAt(m.sentAt))
+		}
+	} else if m != nil && m.state != moving {
 		due = min(due, q.expiresAt(m.sentAt))
 	} else if m == nil && !q.log.complete && !q.log.reading {
 		// Nothing is loaded: look when what was read last would expire.

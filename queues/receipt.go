@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/seed567880c8/turnout"
+	"github.com/seed567880c8/turnout/broker/eventlog"
 	"github.com/seed567880c8/turnout/internal/partition"
 )
 
@@ -158,4 +159,238 @@ func (e *Engine) decodeHandle(s string) (handle, error) {
 
 func errHandleInvalid(s string) error {
 	return turnout.Errorf(turnout.CodeReceiptHandleInvalid, `The input receipt handle "%s" is not a valid receipt handle.`, s)
+}
+
+// Receipt names a message of an internal queue and one time that it was taken.
+type Receipt struct{ h handle }
+
+// Taken is a message of an internal queue that was handed to its reader.
+type Taken struct {
+	Receipt Receipt
+	ID      [16]byte // the message's id, unique for ever
+	SentAt  time.Time
+	// Takes counts how often the message was taken, this time included unless it
+	// is Uncounted, and without the times that it was returned uncounted.
+	Takes     int
+	Uncounted bool // it was taken only because it is older than the queue's retention
+
+	// Set by Load.
+	Event       eventlog.Ref // the body, or 0
+	Body        []byte       // the body, if Event is 0
+	Attributes  []turnout.MessageAttribute
+	GroupID     string
+	TraceHeader string
+
+	pos position
+}
+
+// Take asks for messages of an internal queue.
+type Take struct {
+	Max        int           // messages
+	AgainMax   int           // of these, so many that were taken before
+	ExpiredMax int           // expired messages, beside Max
+	HeldMax    int           // none that was never taken while so many are taken and not settled; bounds memory
+	Visibility time.Duration // how long they stay invisible to others
+}
+
+// Left says what a Take left in its queue.
+type Left struct {
+	Messages int64 // not settled, taken or not
+	Held     int   // of these, taken before and not deleted
+	Fresh    int   // ready, never taken, in memory
+	Again    int   // ready, taken before
+	Expired  bool  // there are more expired ones to take
+}
+
+// Idle reports whether nothing more can be taken now. When there is, the
+// function given to Watch is called.
+func (l Left) Idle() bool { return l.Fresh+l.Again == 0 && !l.Expired }
+
+// Take appends messages of an internal queue to dst, on the loop, and makes
+// them invisible. The lowest position comes first; of a FIFO queue, one message
+// of each group, and none while another of its group is taken. A message of a
+// FIFO queue that was taken before and is beyond AgainMax is made invisible for
+// a second instead. The messages may be loaded when the batch is durable. A queue that
+// does not exist is empty.
+func (e *Engine) Take(tx *partition.Tx, name turnout.QueueName, t Take, dst []Taken) ([]Taken, Left) {
+	q := e.byName[name]
+	if q == nil {
+		return dst, Left{}
+	}
+	e.touch(tx, q)
+	q.watch = watch{}
+	for m := q.oldestExpired(tx); m != nil && t.ExpiredMax > 0; m = q.oldestExpired(tx) {
+		t.ExpiredMax--
+		dst = append(dst, q.hand(tx, m, t.Visibility, true))
+	}
+	if q.standard != nil {
+		dst = q.takeStandard(tx, t, dst)
+	} else {
+		dst = q.takeFIFO(tx, t, dst)
+	}
+	left := Left{Messages: q.count, Held: len(q.received), Expired: q.oldestExpired(tx) != nil}
+	if q.standard != nil {
+		left.Fresh, left.Again = q.standard.window.len(), q.standard.returned.len()
+	} else if q.fifo.line.first != nil {
+		left.Fresh = 1
+	}
+	q.watch = watch{fresh: t.Max > 0 && left.Fresh == 0, again: t.Max > 0 && left.Again == 0, expired: !left.Expired}
+	return dst, left
+}
+
+func (q *queue) takeStandard(tx *partition.Tx, t Take, dst []Taken) []Taken {
+	s := q.standard
+	for ; t.Max > 0; t.Max-- {
+		again := t.AgainMax > 0 && s.returned.len() > 0
+		fresh := s.window.len() > 0 && len(q.received) < t.HeldMax
+		switch {
+		case again && (!fresh || s.returned.top().pos.before(s.window.at(0).pos)):
+			t.AgainMax--
+			dst = append(dst, q.hand(tx, s.returned.top(), t.Visibility, false))
+		case fresh:
+			dst = append(dst, q.hand(tx, s.window.at(0), t.Visibility, false))
+		default:
+			return dst
+		}
+	}
+	return dst
+}
+
+func (q *queue) takeFIFO(tx *partition.Tx, t Take, dst []Taken) []Taken {
+	var next *group
+	for g := q.fifo.line.first; g != nil && t.Max > 0; g = next {
+		next = g.next
+		m := g.messages.at(0)
+		switch again := m.receives > 0; {
+		case again && t.AgainMax == 0:
+			q.hand(tx, m, time.Second, true)
+		case !again && len(q.received) >= t.HeldMax:
+		default:
+			if again {
+				t.AgainMax--
+			}
+			t.Max--
+			dst = append(dst, q.hand(tx, m, t.Visibility, false))
+		}
+	}
+	return dst
+}
+
+// hand hands out m, which is ready; uncounted, it is as if it had not been.
+func (q *queue) hand(tx *partition.Tx, m *message, visibility time.Duration, uncounted bool) Taken {
+	if q.standard != nil {
+		q.standard.remove(m)
+	}
+	if !uncounted {
+		m.receives++
+	}
+	q.handOut(tx, m, visibility)
+	if q.fifo != nil {
+		q.fifo.flying++
+		q.fifo.settle(m.group)
+	}
+	return Taken{
+		Receipt: Receipt{handle{queue: q.id, seq: m.pos.seq, epoch: m.epoch}},
+		ID:      q.engine.messageID(q.id, m.pos.seq),
+		SentAt:  time.UnixMilli(m.sentAt).UTC(), Takes: int(m.receives),
+		Uncounted: uncounted, Event: m.event, pos: m.pos,
+	}
+}
+
+// Load reads what t holds from the store. It may be called from any goroutine,
+// once the batch of the Take is durable. It returns store.ErrNotFound if the
+// message was removed since.
+func (e *Engine) Load(t *Taken) error {
+	var key [messageKeyLen]byte
+	b, err := e.store.Get(nil, appendMessageKey(key[:0], t.Receipt.h.queue, t.pos))
+	if err != nil {
+		return err
+	}
+	r, err := parseRecord(b)
+	if err != nil {
+		return err
+	}
+	t.Body, t.Attributes, t.GroupID, t.TraceHeader = r.body, r.attributes, r.groupID, r.traceHeader
+	return nil
+}
+
+// held returns the queue and the message that r names if it was neither
+// removed nor taken again since.
+func (e *Engine) held(tx *partition.Tx, r Receipt) (*queue, *message) {
+	q := e.byID[r.h.queue]
+	if q == nil {
+		return nil, nil
+	}
+	m := q.received[r.h.seq]
+	if m == nil || m.epoch != r.h.epoch {
+		return nil, nil
+	}
+	e.touch(tx, q)
+	if m.state == gone {
+		return nil, nil
+	}
+	return q, m
+}
+
+// Holds reports, on the loop, whether a message that was taken is still there
+// and was not taken again since.
+func (e *Engine) Holds(tx *partition.Tx, r Receipt) bool {
+	_, m := e.held(tx, r)
+	return m != nil
+}
+
+// Remove deletes a message that was taken, in the batch of tx. It reports false
+// if it was removed or taken again since; then nothing is done.
+func (e *Engine) Remove(tx *partition.Tx, r Receipt) bool {
+	q, m := e.held(tx, r)
+	if m == nil {
+		return false
+	}
+	q.remove(tx, m)
+	q.wake(tx)
+	return true
+}
+
+// Return makes a message that was taken visible again after a time; uncounted,
+// it is as if this take of it had not been. It reports false as Remove does.
+func (e *Engine) Return(tx *partition.Tx, r Receipt, after time.Duration, uncounted bool) bool {
+	q, m := e.held(tx, r)
+	if m == nil || m.state != inFlight {
+		return false // visible again already
+	}
+	if uncounted && m.receives > 0 {
+		m.receives--
+	}
+	m.visibleAt = tx.Now.UnixMilli() + max(after, 0).Milliseconds()
+	q.flights.fix(int(m.index))
+	q.storeState(tx, m)
+	q.advance(tx)
+	q.wake(tx)
+	return true
+}
+
+// InternalQueues returns how many messages each internal queue holds. It runs on
+// the loop, and brings every one of them up to tx.Now: what they have to hand
+// out is told to the function given to Watch.
+func (e *Engine) InternalQueues(tx *partition.Tx) map[turnout.QueueName]int64 {
+	all := make(map[turnout.QueueName]int64)
+	for name, q := range e.byName {
+		if q.internal {
+			e.touch(tx, q)
+			q.wake(tx)
+			all[name] = q.count
+		}
+	}
+	return all
+}
+
+// DropIfEmpty removes an internal queue that holds nothing, on the loop, and
+// reports whether it did.
+func (e *Engine) DropIfEmpty(tx *partition.Tx, name turnout.QueueName) bool {
+	q := e.byName[name]
+	if q == nil || !q.internal || q.count > 0 {
+		return false
+	}
+	q.drop(tx)
+	return true
 }

@@ -165,6 +165,8 @@ func (q *queue) receive(tx *partition.Tx, r *receive) {
 			r.dead = append(r.dead, m)
 			return skipped
 		}
+		m.receives++
+		q.engine.stats.received.Add(1)
 		q.handOut(tx, m, visibility)
 		r.got = append(r.got, handed{pos: m.pos, sentAt: m.sentAt, firstAt: m.firstAt, receives: m.receives, epoch: m.epoch})
 		return taken
@@ -185,7 +187,6 @@ func (q *queue) handOut(tx *partition.Tx, m *message, visibility time.Duration) 
 	}
 	m.state = inFlight
 	m.receivedAt = now
-	m.receives++
 	m.epoch++
 	if m.epoch == 1 {
 		q.received[m.pos.seq] = m
@@ -193,7 +194,6 @@ func (q *queue) handOut(tx *partition.Tx, m *message, visibility time.Duration) 
 		q.stateFloor = min(q.stateFloor, m.pos.seq)
 		q.ledgerDirty = true // the head moves on
 	}
-	q.engine.stats.received.Add(1)
 	if q.standard != nil {
 		q.standard.fair.received(m.tenant, now)
 	}
@@ -221,6 +221,10 @@ func (q *queue) storeState(tx *partition.Tx, m *message) {
 
 // serve answers waiting receives while there is something to hand out.
 func (q *queue) serve(tx *partition.Tx) {
+	if q.internal {
+		q.wake(tx)
+		return
+	}
 	for r := q.waiters.first; r != nil; {
 		q.receive(tx, r)
 		if !r.answered() {

@@ -249,3 +249,74 @@ func (e *Engine) Deliver(tx *partition.Tx, name turnout.QueueName, d Delivery) e
 	q.serve(tx)
 	return nil
 }
+
+// Internal reports whether a scope is one that no API can name: it holds the
+// queues that a part of the server keeps its own waiting work in.
+//
+// An internal queue differs from others in that it takes messages of any size
+// and repeats (Post), hands them out on the loop without receipt handles (Take),
+// and never removes a message by itself: one that is older than its retention is
+// handed out as expired. Its receives, sends and deletes count in no statistics.
+func Internal(s turnout.Scope) bool { return strings.HasPrefix(s.Account, "~") }
+
+// Post puts d into the internal queue called name, in the batch of tx, and makes
+// the queue when there is none: FIFO if d has a group id, with the given
+// retention otherwise. It runs on the partition's loop and cannot fail. Of a FIFO
+// queue, which holds messages of different ages, the retention becomes the
+// shortest that was ever given.
+func (e *Engine) Post(tx *partition.Tx, name turnout.QueueName, retention time.Duration, d Delivery) {
+	q := e.byName[name]
+	if q == nil {
+		q = e.create(tx, name, turnout.QueueSettings{Attributes: turnout.QueueAttributes{Retention: retention, FIFO: d.GroupID != ""}})
+	}
+	e.touch(tx, q)
+	if q.attributes().Retention > retention {
+		q.settings.Attributes.Retention = retention
+		q.store(tx)
+	}
+	r := record{
+		event: d.Event, body: d.Body, attributes: d.Attributes,
+		groupID: d.GroupID, traceHeader: d.TraceHeader, senderID: d.SenderID,
+	}
+	q.append(tx, &r, 0, true)
+	q.wake(tx)
+}
+
+// Watch has f called on the loop when an internal queue has something to hand
+// out that the last Take from it did not find: once, until the next Take. Each
+// internal queue begins watched. Watch must be called before the loop runs.
+func (e *Engine) Watch(f func(tx *partition.Tx, name turnout.QueueName)) { e.ready = f }
+
+// watch says what of an internal queue its reader waits for.
+type watch struct {
+	fresh   bool // messages never handed out
+	again   bool // messages that are visible again
+	expired bool // messages older than the retention
+}
+
+// wake tells the reader of an internal queue what it waits for.
+func (q *queue) wake(tx *partition.Tx) {
+	if !q.internal || q.engine.ready == nil || q.watch == (watch{}) {
+		return
+	}
+	w, fresh, again := q.watch, 0, 0
+	if q.standard != nil {
+		fresh, again = q.standard.window.len(), q.standard.returned.len()
+	} else if q.fifo.line.first != nil {
+		fresh, again = 1, 1 // which of the two makes no difference to its reader
+	}
+	if w.fresh && fresh > 0 || w.again && again > 0 || w.expired && q.oldestExpired(tx) != nil {
+		q.watch = watch{}
+		q.engine.ready(tx, q.name)
+	}
+}
+
+// oldestExpired returns the oldest message of an internal queue if it may be
+// handed out and is expired.
+func (q *queue) oldestExpired(tx *partition.Tx) *message {
+	m := q.order.oldest()
+	if m == nil || m.state != ready || !q.expired(m, tx.Now.UnixMilli()) {
+		return nil
+	}
+	return m
+}

@@ -28,6 +28,7 @@ var allowed = map[string][]string{
 	"broker":          {"", "rules/...", "queues", "broker/*", "internal/partition", "internal/store"},
 	"broker/eventlog": {"", "internal/partition", "internal/store"},
 	"broker/catalog":  {"", "rules/...", "internal/partition", "internal/store"},
+	"broker/dispatch": {"", "sinks", "queues", "broker/eventlog", "internal/partition", "internal/store"},
 	// Sources: they know the broker by small interfaces of their own.
 	"sources/schedules": {"", "rules/schedule", "internal/partition", "internal/store"},
 	// What carries deliveries out: they know nothing of the broker or the store.
