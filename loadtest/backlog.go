@@ -10,6 +10,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/seed567880c8/turnout/loadtest/internal/histogram"
 )
 
 // running describes a server that somebody else has started.
@@ -63,7 +65,7 @@ func runBacklog(ctx context.Context, l *lab) (_ *result, err error) {
 	}
 	r.latency("empty_receive_", &empty.receive)
 	r.latency("deep_receive_", &deep.receive)
-	r.set("receive_p99_ratio", float64(deep.receive.quantile(0.99))/float64(empty.receive.quantile(0.99)))
+	r.set("receive_p99_ratio", float64(deep.receive.Quantile(0.99))/float64(empty.receive.Quantile(0.99)))
 	r.set("empty_cycles_per_s", empty.rate())
 	r.set("deep_cycles_per_s", deep.rate())
 	now, peak := server.memory()
@@ -128,7 +130,7 @@ func (l *lab) restarted(ctx context.Context, t *target, r *result, name string) 
 // cycleFigures are those of repeated send, receive and delete.
 type cycleFigures struct {
 	measurement
-	receive histogram
+	receive histogram.Histogram
 }
 
 // more sends, receives and deletes for d on every connection, times the
@@ -147,13 +149,13 @@ func (f *cycleFigures) more(ctx context.Context, t *target, d time.Duration) err
 	wg.Wait()
 	for i := range parts {
 		f.ops += parts[i].ops
-		f.receive.merge(&parts[i].receive)
+		f.receive.Merge(&parts[i].receive)
 	}
 	f.elapsed += time.Since(began)
 	return errors.Join(errors.Join(errs...), context.Cause(ctx))
 }
 
-func timedCycle(t *target, i int, times *histogram) func(*conn) error {
+func timedCycle(t *target, i int, times *histogram.Histogram) func(*conn) error {
 	send := always(sqsAPI().request(t.host, "SendMessage", sendBody(t.queueURL, t.backlogBody, uint64(i))), nil)
 	receive := sqsAPI().request(t.host, "ReceiveMessage", receiveBody(t.queueURL, 1, 1))
 	del := newDeleter(t.host, t.queueURL)
@@ -167,7 +169,7 @@ func timedCycle(t *target, i int, times *histogram) func(*conn) error {
 		if err != nil {
 			return err
 		}
-		times.add(time.Since(began))
+		times.Add(time.Since(began))
 		if hs = handles(hs, body); len(hs) != 1 {
 			return fmt.Errorf("received %d messages, want 1", len(hs))
 		}

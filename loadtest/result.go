@@ -8,6 +8,8 @@ import (
 	"runtime"
 	"text/tabwriter"
 	"time"
+
+	"github.com/seed567880c8/turnout/loadtest/internal/histogram"
 )
 
 // result is what a scenario found: figures whose names end in their unit.
@@ -28,12 +30,12 @@ func (r *result) set(name string, v float64) {
 	r.values[name] = v
 }
 
-func (r *result) latency(prefix string, h *histogram) {
+func (r *result) latency(prefix string, h *histogram.Histogram) {
 	for _, q := range []struct {
 		name string
 		q    float64
 	}{{"p50_ms", 0.5}, {"p99_ms", 0.99}, {"p999_ms", 0.999}} {
-		r.set(prefix+q.name, float64(h.quantile(q.q))/float64(time.Millisecond))
+		r.set(prefix+q.name, float64(h.Quantile(q.q))/float64(time.Millisecond))
 	}
 }
 

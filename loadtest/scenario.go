@@ -10,6 +10,8 @@ import (
 	"slices"
 	"strconv"
 	"time"
+
+	"github.com/seed567880c8/turnout/loadtest/internal/disk"
 )
 
 // scenario is one thing to measure.
@@ -58,7 +60,7 @@ func run(ctx context.Context, s settings, names []string, out io.Writer) (err er
 	if l.tmp, err = os.MkdirTemp(s.dir, "turnout-loadtest-"); err != nil {
 		return err
 	}
-	if onMemory(l.tmp) {
+	if disk.OnMemory(l.tmp) {
 		l.note("%s is in memory: a sync costs nothing there; use -dir to name a directory on a disk", l.tmp)
 	}
 	p := printer{out: out, json: s.output == "json"}

@@ -7,6 +7,8 @@ import (
 	"slices"
 	"sync"
 	"time"
+
+	"github.com/seed567880c8/turnout/loadtest/internal/histogram"
 )
 
 // plan is a steady load: workers that repeat one operation.
@@ -40,7 +42,7 @@ type target struct {
 type measurement struct {
 	ops     int64
 	elapsed time.Duration
-	latency histogram
+	latency histogram.Histogram
 	used    usage
 }
 
@@ -49,7 +51,7 @@ func (m *measurement) rate() float64 { return float64(m.ops) / m.elapsed.Seconds
 func (m *measurement) add(o *measurement) {
 	m.ops += o.ops
 	m.elapsed += o.elapsed
-	m.latency.merge(&o.latency)
+	m.latency.Merge(&o.latency)
 	m.used.cpu += o.used.cpu
 	m.used.written += o.used.written
 	m.used.known = o.used.known
@@ -146,7 +148,7 @@ func measure(ctx context.Context, p plan, t *target, d time.Duration, ops int) (
 	total := &measurement{elapsed: time.Since(began), used: t.usageAfter(ctx).since(before)}
 	for i := range workers {
 		total.ops += workers[i].ops
-		total.latency.merge(&workers[i].latency)
+		total.latency.Merge(&workers[i].latency)
 	}
 	if err := errors.Join(errs...); err != nil {
 		return nil, err
@@ -165,7 +167,7 @@ func repeat(ctx context.Context, c *conn, op func(*conn) error, deadline time.Ti
 			return err
 		}
 		now := time.Now()
-		m.latency.add(now.Sub(at))
+		m.latency.Add(now.Sub(at))
 		m.ops++
 		at = now
 	}

@@ -1,13 +1,13 @@
-package main
+package histogram
 
 import (
 	"math/bits"
 	"time"
 )
 
-// histogram counts latencies in buckets that are at most 1.6 % wide, from
-// 100 ns to hours, in constant memory.
-type histogram struct {
+// Histogram counts latencies in buckets that are at most 1.6 % wide, from
+// 100 ns to hours, in constant memory. Its zero value is empty.
+type Histogram struct {
 	buckets [subBuckets * 64]uint32
 	n       uint64
 	max     time.Duration
@@ -38,13 +38,15 @@ func upper(bucket int) time.Duration {
 	return time.Duration(v) * tick
 }
 
-func (h *histogram) add(d time.Duration) {
+// Add counts one latency.
+func (h *Histogram) Add(d time.Duration) {
 	h.buckets[bucketOf(d)]++
 	h.n++
 	h.max = max(h.max, d)
 }
 
-func (h *histogram) merge(o *histogram) {
+// Merge counts what another histogram has counted.
+func (h *Histogram) Merge(o *Histogram) {
 	for i, c := range o.buckets {
 		h.buckets[i] += c
 	}
@@ -52,8 +54,8 @@ func (h *histogram) merge(o *histogram) {
 	h.max = max(h.max, o.max)
 }
 
-// quantile returns the latency that the share q of all do not exceed; 0 when there are none.
-func (h *histogram) quantile(q float64) time.Duration {
+// Quantile returns the latency that the share q of all do not exceed; 0 when there are none.
+func (h *Histogram) Quantile(q float64) time.Duration {
 	want := uint64(q * float64(h.n))
 	var seen uint64
 	for i, c := range h.buckets {

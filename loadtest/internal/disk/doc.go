@@ -1,0 +1,2 @@
+// Package disk tells where a directory lies.
+package disk
