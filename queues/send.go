@@ -17,7 +17,8 @@ import (
 // outgoing is a message on its way through the loop.
 type outgoing struct {
 	record
-	delay *time.Duration
+	delay    *time.Duration
+	repeated bool // it is no duplicate, whatever its deduplication id
 
 	// What became of it.
 	queue uint32
@@ -106,7 +107,7 @@ func (q *queue) send(tx *partition.Tx, o *outgoing) {
 	if o.fifo {
 		q.turnDedup(tx, now)
 		key = q.dedup.keyOf(o.groupID, o.dedupID)
-		if once, ok := q.dedup.find(key, now); ok {
+		if once, ok := q.dedup.find(key, now); ok && !o.repeated {
 			o.seq = once.seq
 			q.engine.stats.duplicates.Add(1)
 			return
@@ -216,6 +217,13 @@ type Delivery struct {
 	TraceHeader     string
 	SenderID        string // "" is the queue's account
 
+	// DeduplicationIDGiven says that a publisher gave DeduplicationID: it is used
+	// also when the queue's deduplication is by content, as that of a send is.
+	DeduplicationIDGiven bool
+	// Repeated has a FIFO queue take the message although it may have had it
+	// before: a replay.
+	Repeated bool
+
 	// EventBody is the event's text, needed for its size and, with content-based
 	// deduplication, its hash; it is not stored again.
 	EventBody []byte
@@ -238,7 +246,8 @@ func (e *Engine) Deliver(tx *partition.Tx, name turnout.QueueName, d Delivery) e
 		o.body = d.EventBody
 	}
 	if q.fifo != nil {
-		if o.dedupID = d.DeduplicationID; q.attributes().ContentBasedDeduplication || o.dedupID == "" {
+		o.dedupID, o.repeated = d.DeduplicationID, d.Repeated
+		if o.dedupID == "" || q.attributes().ContentBasedDeduplication && !d.DeduplicationIDGiven {
 			o.contentHash()
 		}
 	}

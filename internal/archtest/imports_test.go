@@ -29,6 +29,11 @@ var allowed = map[string][]string{
 	"broker/eventlog": {"", "internal/partition", "internal/store"},
 	"broker/catalog":  {"", "rules/...", "internal/partition", "internal/store"},
 	"broker/dispatch": {"", "sinks", "queues", "broker/eventlog", "internal/partition", "internal/store"},
+	"broker/topics": {
+		"", "rules/filterpolicy", "queues", "broker/dispatch", "broker/eventlog", "broker/topics/...",
+		"sinks", "sinks/notification", "internal/partition", "internal/store",
+	},
+	"broker/topics/deliverypolicy": {},
 	// Sources: they know the broker by small interfaces of their own.
 	"sources/schedules": {"", "rules/schedule", "internal/partition", "internal/store"},
 	// What carries deliveries out: they know nothing of the broker or the store.
