@@ -128,6 +128,32 @@ func (a *api) listEventBuses(ctx context.Context, r *awswire.Request, in *shape.
 	}, nil
 }
 
+// busNamed returns the bus that a request names: by name in the request's own
+// scope, by ARN in any account of its region, and the default bus by leaving
+// the name out. The name has satisfied the model's pattern.
+func busNamed(scope turnout.Scope, nameOrARN string) (turnout.BusName, error) {
+	if nameOrARN == "" {
+		return turnout.BusName{Scope: scope, Name: turnout.DefaultBus}, nil
+	}
+	if !strings.HasPrefix(nameOrARN, "arn:") {
+		return turnout.BusName{Scope: scope, Name: nameOrARN}, nil
+	}
+	name, ok := turnout.ParseBusARN(nameOrARN)
+	if !ok {
+		return turnout.BusName{}, turnout.Errorf(turnout.CodeValidation, "Parameter EventBusName is not valid. Reason: Provided Arn is not in correct format.")
+	}
+	if name.Region != scope.Region {
+		return turnout.BusName{}, turnout.Errorf(turnout.CodeValidation,
+			"Parameter EventBusName is not valid. Reason: The event bus is in region %s, the request is for %s.", name.Region, scope.Region)
+	}
+	return name, nil
+}
+
+// busMissing is AWS's error for a bus that does not exist, or that the caller may not know of.
+func busMissing(bus turnout.BusName) error {
+	return turnout.Errorf(turnout.CodeNotFound, "Event bus %s does not exist.", bus.Name)
+}
+
 func encodeBusSettings(e *awswire.Encoder, b *turnout.Bus) {
 	e.Optional("Description", b.Description)
 	e.Optional("KmsKeyIdentifier", b.KMSKeyID)

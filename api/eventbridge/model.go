@@ -165,19 +165,19 @@ var targetShape = shape.Structure("Target",
 	shape.May("HttpParameters", shape.Structure("HttpParameters",
 		shape.May("PathParameterValues", shape.List(shape.Text(shape.None, shape.None, notBlank), shape.None, shape.None)),
 		shape.May("HeaderParameters", shape.Map(
-			shape.Text(shape.None, 512, shape.Regular("^[!#$%&'*+-.^_`|~0-9a-zA-Z]+$")),
-			shape.Text(shape.None, 512, shape.Regular(`^[ \t]*[\x20-\x7E]+([ \t]+[\x20-\x7E]+)*[ \t]*$`)), shape.None)),
+			shape.Text(shape.None, 512, headerKey),
+			shape.Text(shape.None, 512, headerValue), shape.None)),
 		shape.May("QueryStringParameters", shape.Map(
-			shape.Text(shape.None, 512, shape.Regular(`[^\x00-\x1F\x7F]+`)),
-			shape.Text(shape.None, 512, shape.Regular(`[^\x00-\x09\x0B\x0C\x0E-\x1F\x7F]+`)), shape.None)))),
+			shape.Text(shape.None, 512, queryKey),
+			shape.Text(shape.None, 512, queryValue), shape.None)))),
 	shape.May("RedshiftDataParameters", shape.Structure("RedshiftDataParameters",
 		shape.May("SecretManagerArn", shape.Text(1, 1600, shape.Regular(`(^arn:aws([a-z]|\-)*:secretsmanager:[a-z0-9-.]+:.*)|(\$(\.[\w_-]+(\[(\d+|\*)\])*)*)`))),
 		shape.Need("Database", shape.Text(1, 64, nil)),
 		shape.May("DbUser", shape.Text(1, 128, nil)),
-		shape.May("Sql", shape.Text(1, 100_000, nil)),
+		shape.May("Sql", shape.Secret(shape.Text(1, 100_000, nil))),
 		shape.May("StatementName", shape.Text(1, 500, nil)),
 		shape.May("WithEvent", boolean),
-		shape.May("Sqls", shape.List(shape.Text(1, 100_000, nil), 0, 40)))),
+		shape.May("Sqls", shape.List(shape.Secret(shape.Text(1, 100_000, nil)), 0, 40)))),
 	shape.May("SageMakerPipelineParameters", shape.Structure("SageMakerPipelineParameters",
 		shape.May("PipelineParameterList", shape.List(shape.Structure("SageMakerPipelineParameter",
 			shape.Need("Name", shape.Text(1, 256, shape.Regular(`^[a-zA-Z0-9](-*[a-zA-Z0-9])*$`))),
@@ -186,7 +186,7 @@ var targetShape = shape.Structure("Target",
 	shape.May("RetryPolicy", shape.Structure("RetryPolicy",
 		shape.May("MaximumRetryAttempts", shape.Integer(0, 185)),
 		shape.May("MaximumEventAgeInSeconds", shape.Integer(60, 86_400)))),
-	shape.May("AppSyncParameters", shape.Structure("AppSyncParameters", shape.May("GraphQLOperation", shape.Text(1, 1<<20, nil)))),
+	shape.May("AppSyncParameters", shape.Structure("AppSyncParameters", shape.May("GraphQLOperation", shape.Secret(shape.Text(1, 1<<20, nil))))),
 )
 
 //nolint:gochecknoglobals // a constant
@@ -237,3 +237,162 @@ var (
 		shape.May("TraceHeader", shape.Text(1, 500, nil))), "kmsKeyIdentifier", "internalMetadata")
 	endpointID = shape.Text(1, 50, shape.Regular(`^[A-Za-z0-9\-]+[\.][A-Za-z0-9\-]+$`))
 )
+
+// Texts of archives, replays, connections and API destinations.
+//
+//nolint:gochecknoglobals // a constant table
+var (
+	oneLine       = shape.Text(shape.None, 512, shape.Regular(`.*`))
+	archiveName   = shape.Text(1, 48, named)
+	shortName     = shape.Text(1, 64, named) // of a replay, a connection or an API destination
+	sourceARN     = shape.Text(1, 1600, shape.Regular(`^arn:aws([a-z]|\-)*:events:([a-z]|\d|\-)*:([0-9]{12})?:.+\/.+$`))
+	connectionARN = shape.Text(1, 1600, shape.Regular(`^arn:aws([a-z]|\-)*:events:([a-z]|\d|\-)*:([0-9]{12})?:connection\/[\.\-_A-Za-z0-9]+\/[\-A-Za-z0-9]+$`))
+	retentionDays = shape.Integer(0, shape.None)
+	// The order of both is the one in which AWS's messages list them, not the model's.
+	authorizationType = shape.OneOf("BASIC", "OAUTH_CLIENT_CREDENTIALS", "API_KEY")
+	destinationMethod = shape.OneOf("HEAD", "POST", "PATCH", "DELETE", "PUT", "GET", "OPTIONS")
+	httpsEndpoint     = shape.Text(1, 2048, shape.Regular(`^((%[0-9A-Fa-f]{2}|[-()_.!~*';/?:@\x26=+$,A-Za-z0-9])+)([).!';/?:,])?$`))
+	headerKey         = shape.Regular("^[!#$%&'*+-.^_`|~0-9a-zA-Z]+$")
+	headerValue       = shape.Regular(`^[ \t]*[\x20-\x7E]+([ \t]+[\x20-\x7E]+)*[ \t]*$`)
+	queryKey          = shape.Regular(`[^\x00-\x1F\x7F]+`)
+	queryValue        = shape.Regular(`[^\x00-\x09\x0B\x0C\x0E-\x1F\x7F]+`)
+	credential        = shape.Regular(`^[ \t]*[^\x00-\x1F:\x7F]+([ \t]+[^\x00-\x1F:\x7F]+)*[ \t]*$`)
+	publicCredential  = shape.Text(1, 512, credential)
+	secretCredential  = shape.Secret(shape.Text(1, 512, credential))
+)
+
+// Requests about archives and replays.
+//
+//nolint:gochecknoglobals // a constant table
+var (
+	createArchiveInput = shape.Structure("CreateArchiveRequest",
+		shape.Need("ArchiveName", archiveName),
+		shape.Need("EventSourceArn", sourceARN),
+		shape.May("Description", oneLine),
+		shape.May("EventPattern", eventPattern),
+		shape.May("RetentionDays", retentionDays),
+		shape.May("KmsKeyIdentifier", kmsKey))
+	updateArchiveInput = shape.Structure("UpdateArchiveRequest",
+		shape.Need("ArchiveName", archiveName),
+		shape.May("Description", oneLine),
+		shape.May("EventPattern", eventPattern),
+		shape.May("RetentionDays", retentionDays),
+		shape.May("KmsKeyIdentifier", kmsKey))
+	oneArchiveInput   = shape.Structure("ArchiveRequest", shape.Need("ArchiveName", archiveName))
+	listArchivesInput = shape.Structure("ListArchivesRequest",
+		shape.May("NamePrefix", archiveName),
+		shape.May("EventSourceArn", sourceARN),
+		shape.May("State", shape.OneOf("ENABLED", "DISABLED", "CREATING", "UPDATING", "CREATE_FAILED", "UPDATE_FAILED")),
+		shape.May("NextToken", nextToken),
+		shape.May("Limit", pageLimit))
+
+	startReplayInput = shape.Structure("StartReplayRequest",
+		shape.Need("ReplayName", shortName),
+		shape.May("Description", oneLine),
+		shape.Need("EventSourceArn", sourceARN),
+		shape.Need("EventStartTime", timestamp),
+		shape.Need("EventEndTime", timestamp),
+		shape.Need("Destination", shape.Structure("ReplayDestination",
+			shape.Need("Arn", arn),
+			shape.May("FilterArns", shape.List(arn, shape.None, shape.None)))))
+	oneReplayInput   = shape.Structure("ReplayRequest", shape.Need("ReplayName", shortName))
+	listReplaysInput = shape.Structure("ListReplaysRequest",
+		shape.May("NamePrefix", shortName),
+		shape.May("State", shape.OneOf("STARTING", "RUNNING", "CANCELLING", "COMPLETED", "CANCELLED", "FAILED")),
+		shape.May("EventSourceArn", sourceARN),
+		shape.May("NextToken", nextToken),
+		shape.May("Limit", pageLimit))
+)
+
+// Requests about connections.
+//
+//nolint:gochecknoglobals // a constant table
+var (
+	createConnectionInput = shape.Structure("CreateConnectionRequest",
+		shape.Need("Name", shortName),
+		shape.May("Description", oneLine),
+		shape.Need("AuthorizationType", authorizationType),
+		shape.Need("AuthParameters", shape.Structure("CreateConnectionAuthRequestParameters", authParameters("Create", shape.Need)...)),
+		shape.May("InvocationConnectivityParameters", connectivity),
+		shape.May("KmsKeyIdentifier", kmsKey))
+	updateConnectionInput = shape.Structure("UpdateConnectionRequest",
+		shape.Need("Name", shortName),
+		shape.May("Description", oneLine),
+		shape.May("AuthorizationType", authorizationType),
+		shape.May("AuthParameters", shape.Structure("UpdateConnectionAuthRequestParameters", authParameters("Update", shape.May)...)),
+		shape.May("InvocationConnectivityParameters", connectivity),
+		shape.May("KmsKeyIdentifier", kmsKey))
+	oneConnectionInput   = shape.Structure("ConnectionRequest", shape.Need("Name", shortName))
+	listConnectionsInput = shape.Structure("ListConnectionsRequest",
+		shape.May("NamePrefix", shortName),
+		shape.May("ConnectionState", shape.OneOf("CREATING", "UPDATING", "DELETING", "AUTHORIZED", "DEAUTHORIZED",
+			"AUTHORIZING", "DEAUTHORIZING", "ACTIVE", "FAILED_CONNECTIVITY")),
+		shape.May("NextToken", nextToken),
+		shape.May("Limit", pageLimit))
+
+	connectivity = shape.Structure("ConnectivityResourceParameters",
+		shape.Need("ResourceParameters", shape.Structure("ConnectivityResourceConfigurationArn",
+			shape.Need("ResourceConfigurationArn", shape.Text(0, 2048,
+				shape.Regular(`^(?:^arn:[a-z0-9\-]+:vpc-lattice:[a-zA-Z0-9\-]+:\d{12}:resourceconfiguration/rcfg-[0-9a-z]{17}$|^$)`))))))
+	connectionParameters = shape.Structure("ConnectionHttpParameters",
+		shape.May("HeaderParameters", connectionParameter("Header",
+			shape.Text(shape.None, 512, headerKey), shape.Text(shape.None, 512, headerValue))),
+		shape.May("QueryStringParameters", connectionParameter("QueryString",
+			shape.Text(shape.None, 512, queryKey), shape.Text(shape.None, 512, queryValue))),
+		shape.May("BodyParameters", connectionParameter("Body", anyText, shape.Text(shape.None, shape.None, nil))))
+)
+
+// connectionParameter is the list of a connection's parameters of one kind.
+func connectionParameter(kind string, key, value *shape.Shape) *shape.Shape {
+	return shape.List(shape.Structure("Connection"+kind+"Parameter",
+		shape.May("Key", key), shape.May("Value", shape.Secret(value)), shape.May("IsValueSecret", shape.Boolean())), 0, 100)
+}
+
+// authParameters are the members of AuthParameters in the request that verb
+// names; required makes a member that CreateConnection needs and UpdateConnection does not.
+func authParameters(verb string, required func(string, *shape.Shape) shape.Member) []shape.Member {
+	of := func(name string, members ...shape.Member) *shape.Shape {
+		return shape.Structure(verb+"Connection"+name+"RequestParameters", members...)
+	}
+	return []shape.Member{
+		shape.May("BasicAuthParameters", of("BasicAuth",
+			required("Username", publicCredential), required("Password", secretCredential))),
+		shape.May("OAuthParameters", of("OAuth",
+			required("ClientParameters", of("OAuthClient",
+				required("ClientID", publicCredential), required("ClientSecret", secretCredential))),
+			required("AuthorizationEndpoint", httpsEndpoint),
+			required("HttpMethod", shape.OneOf("GET", "POST", "PUT")),
+			shape.May("OAuthHttpParameters", connectionParameters))),
+		shape.May("ApiKeyAuthParameters", of("ApiKeyAuth",
+			required("ApiKeyName", publicCredential), required("ApiKeyValue", secretCredential))),
+		shape.May("InvocationHttpParameters", connectionParameters),
+		shape.May("ConnectivityParameters", connectivity),
+	}
+}
+
+// Requests about API destinations.
+//
+//nolint:gochecknoglobals // a constant table
+var (
+	createAPIDestinationInput = shape.Structure("CreateApiDestinationRequest", apiDestination(shape.Need)...)
+	updateAPIDestinationInput = shape.Structure("UpdateApiDestinationRequest", apiDestination(shape.May)...)
+	oneAPIDestinationInput    = shape.Structure("ApiDestinationRequest", shape.Need("Name", shortName))
+	listAPIDestinationsInput  = shape.Structure("ListApiDestinationsRequest",
+		shape.May("NamePrefix", shortName),
+		shape.May("ConnectionArn", connectionARN),
+		shape.May("NextToken", nextToken),
+		shape.May("Limit", pageLimit))
+)
+
+// apiDestination are the members of the requests that create and update an API
+// destination; required makes a member that only the first needs.
+func apiDestination(required func(string, *shape.Shape) shape.Member) []shape.Member {
+	return []shape.Member{
+		shape.Need("Name", shortName),
+		shape.May("Description", oneLine),
+		required("ConnectionArn", connectionARN),
+		required("InvocationEndpoint", httpsEndpoint),
+		required("HttpMethod", destinationMethod),
+		shape.May("InvocationRateLimitPerSecond", shape.Integer(1, shape.None)),
+	}
+}

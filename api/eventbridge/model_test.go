@@ -3,6 +3,7 @@ package eventbridge
 import (
 	"maps"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/aws/aws-sdk-go-v2/service/eventbridge/schemas"
@@ -38,6 +39,21 @@ func TestModelHasTheMembersOfTheSDK(t *testing.T) {
 		removeTargetsInput:         schemas.RemoveTargetsRequest,
 		listTargetsByRuleInput:     schemas.ListTargetsByRuleRequest,
 		putEventsInput:             schemas.PutEventsRequest,
+		createArchiveInput:         schemas.CreateArchiveRequest,
+		updateArchiveInput:         schemas.UpdateArchiveRequest,
+		oneArchiveInput:            schemas.DescribeArchiveRequest,
+		listArchivesInput:          schemas.ListArchivesRequest,
+		startReplayInput:           schemas.StartReplayRequest,
+		oneReplayInput:             schemas.DescribeReplayRequest,
+		listReplaysInput:           schemas.ListReplaysRequest,
+		createConnectionInput:      schemas.CreateConnectionRequest,
+		updateConnectionInput:      schemas.UpdateConnectionRequest,
+		oneConnectionInput:         schemas.DescribeConnectionRequest,
+		listConnectionsInput:       schemas.ListConnectionsRequest,
+		createAPIDestinationInput:  schemas.CreateApiDestinationRequest,
+		updateAPIDestinationInput:  schemas.UpdateApiDestinationRequest,
+		oneAPIDestinationInput:     schemas.DescribeApiDestinationRequest,
+		listAPIDestinationsInput:   schemas.ListApiDestinationsRequest,
 	} {
 		requireSameShape(t, input, sdk, input.Name)
 	}
@@ -97,10 +113,26 @@ func TestEveryCodeHasAName(t *testing.T) {
 
 func TestEveryOperationOfAWSIsAnswered(t *testing.T) {
 	t.Parallel()
-	ops := New(nil, Config{}).Operations
+	ops := New(nil, everything()).Operations
 	require.Len(t, ops, 57, "EventBridge has 57 operations")
+	require.Len(t, unsupportedOperations, 15)
 	for _, name := range unsupportedOperations {
 		_, err := ops[name](t.Context(), &awswire.Request{Body: []byte("{}")})
-		require.ErrorContains(t, err, name)
+		require.ErrorContains(t, err, "Turnout does not support the EventBridge operation "+name+".")
 	}
+}
+
+func TestOperationsOnWhatIsNotThereAreRefused(t *testing.T) {
+	t.Parallel()
+	ops := New(nil, Config{}).Operations
+	require.Len(t, ops, 57)
+	refused := 0
+	for name := range ops {
+		if strings.Contains(name, "Archive") || strings.Contains(name, "Replay") || strings.Contains(name, "Connection") || strings.Contains(name, "ApiDestination") {
+			refused++
+			_, err := ops[name](t.Context(), &awswire.Request{Body: []byte("{}")})
+			require.ErrorContains(t, err, "Turnout does not support the EventBridge operation "+name+".")
+		}
+	}
+	require.Equal(t, 20, refused)
 }

@@ -2,6 +2,7 @@ package eventbridge
 
 import (
 	"context"
+	"errors"
 
 	"github.com/seed567880c8/turnout"
 	"github.com/seed567880c8/turnout/api/awswire"
@@ -29,9 +30,6 @@ func (a *api) putRule(ctx context.Context, r *awswire.Request, in *shape.Value) 
 		if !exists {
 			rule.CreatedBy = r.Account
 			rule.Tags = tags
-		}
-		if err := unmanaged(rule); err != nil {
-			return err
 		}
 		rule.Pattern = in.Str("EventPattern")
 		rule.Schedule = in.Str("ScheduleExpression")
@@ -109,10 +107,7 @@ func (a *api) deleteRule(ctx context.Context, r *awswire.Request, in *shape.Valu
 	if err != nil {
 		return nil, err
 	}
-	if err := a.overridable(ctx, name, in); err != nil {
-		return nil, err
-	}
-	return nil, a.broker.DeleteRule(ctx, name)
+	return nil, managed(a.broker.DeleteRule(ctx, name), name, in)
 }
 
 // listRules serves ListRules.
@@ -167,42 +162,26 @@ func (a *api) setRuleState(ctx context.Context, r *awswire.Request, in *shape.Va
 	})
 }
 
-// changeRule changes a rule that must exist and that no service manages.
+// changeRule changes a rule that must exist.
 func (a *api) changeRule(ctx context.Context, name turnout.RuleName, change func(*turnout.Rule) error) error {
 	_, err := a.broker.PutRule(ctx, name, func(rule *turnout.Rule, exists bool) error {
 		if !exists {
 			return ruleMissing(name)
-		}
-		if err := unmanaged(rule); err != nil {
-			return err
 		}
 		return change(rule)
 	})
 	return err
 }
 
-// unmanaged returns nil, or the error for a change to a rule that a service
-// manages, such as that of an archive. Not even Force allows it.
-// https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_PutRule.html#API_PutRule_Errors
-func unmanaged(rule *turnout.Rule) error {
-	if rule.ManagedBy == "" {
-		return nil
+// managed words the error for a rule that a service manages, such as that of an
+// archive, as AWS does where Force is offered. Turnout does not delete such a rule
+// even with Force, because what the service does would silently end.
+func managed(err error, name turnout.RuleName, in *shape.Value) error {
+	e, ok := errors.AsType[*turnout.Error](err)
+	if !ok || e.Code != turnout.CodeManagedRule || in.Flag("Force") {
+		return err
 	}
-	return turnout.Errorf(turnout.CodeManagedRule, "%s is a managed rule. It is managed by %s and cannot be modified.", rule.Name, rule.ManagedBy)
-}
-
-// overridable returns nil if Force is set or no service manages the rule, and
-// otherwise AWS's error for an operation that Force would allow.
-func (a *api) overridable(ctx context.Context, name turnout.RuleName, in *shape.Value) error {
-	if in.Flag("Force") {
-		return nil
-	}
-	rule, err := a.broker.Rule(ctx, name)
-	if err != nil || rule.ManagedBy == "" {
-		// What is missing is for the operation itself to say; some do not mind.
-		return nil //nolint:nilerr // see above
-	}
-	return turnout.Errorf(turnout.CodeManagedRule, "%s is a managed rule. Set 'force' parameter to true to override.", rule.Name)
+	return turnout.Errorf(turnout.CodeManagedRule, "%s is a managed rule. Set 'force' parameter to true to override.", name.Name)
 }
 
 // listRuleNamesByTarget serves ListRuleNamesByTarget.

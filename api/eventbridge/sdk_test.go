@@ -193,8 +193,15 @@ func TestSDKErrors(t *testing.T) {
 		_, err = c.events.PutPermission(ctx, &awseb.PutPermissionInput{Policy: aws.String(`{"Statement":[{"Sid":"` + strings.Repeat("p", 11_000) + `"}]}`)})
 		require.ErrorAs(t, err, new(*types.PolicyLengthExceededException))
 
+		_, err = c.events.DescribeArchive(ctx, &awseb.DescribeArchiveInput{ArchiveName: missing})
+		require.ErrorAs(t, err, new(*types.ResourceNotFoundException))
+		_, err = c.events.DescribeConnection(ctx, &awseb.DescribeConnectionInput{Name: missing})
+		require.ErrorAs(t, err, new(*types.ResourceNotFoundException))
+		_, err = c.events.DeleteApiDestination(ctx, &awseb.DeleteApiDestinationInput{Name: missing})
+		require.ErrorAs(t, err, new(*types.ResourceNotFoundException))
+
 		var api smithy.APIError
-		_, err = c.events.ListConnections(ctx, &awseb.ListConnectionsInput{})
+		_, err = c.events.ListEndpoints(ctx, &awseb.ListEndpointsInput{})
 		require.ErrorAs(t, err, &api)
 		require.Equal(t, "UnsupportedOperationException", api.ErrorCode())
 		_, err = c.events.PutRule(ctx, &awseb.PutRuleInput{Name: name, ScheduleExpression: aws.String("rate(1 hour)")})

@@ -50,7 +50,58 @@ type Events interface {
 	TestEventPattern(ctx context.Context, pattern, event []byte) (bool, error)
 }
 
-// Broker is everything that the operations need.
+// Archives is what the operations on archives need.
+type Archives interface {
+	// CreateArchive is CodeAlreadyExists for a name that is taken, CodeNotFound for a bus that does not exist.
+	CreateArchive(ctx context.Context, archive turnout.Archive) (turnout.Archive, error)
+	// UpdateArchive changes an archive: an error from change leaves everything as it was.
+	UpdateArchive(ctx context.Context, name turnout.ArchiveName, change func(*turnout.Archive) error) (turnout.Archive, error)
+	DeleteArchive(ctx context.Context, name turnout.ArchiveName) error
+	Archive(ctx context.Context, name turnout.ArchiveName) (turnout.ArchiveInfo, error)
+	// Archives returns the archives of a scope in the order of their names.
+	Archives(ctx context.Context, scope turnout.Scope) ([]turnout.ArchiveInfo, error)
+}
+
+// Replays is what the operations on replays need.
+type Replays interface {
+	StartReplay(ctx context.Context, spec turnout.ReplaySpec) (turnout.Replay, error)
+	// CancelReplay is CodeConflict for a replay that has ended.
+	CancelReplay(ctx context.Context, name turnout.ReplayName) (turnout.Replay, error)
+	Replay(ctx context.Context, name turnout.ReplayName) (turnout.Replay, error)
+	// Replays returns the replays of a scope in the order of their names.
+	Replays(ctx context.Context, scope turnout.Scope) ([]turnout.Replay, error)
+}
+
+// Connections is what the operations on connections need. Messages of errors
+// say what is wrong, such as "Connection 'x' does not exist."; what AWS puts
+// before that is added here.
+type Connections interface {
+	CreateConnection(ctx context.Context, c turnout.Connection) (turnout.Connection, error)
+	// UpdateConnection changes a connection: an error from change leaves
+	// everything as it was. A secret that change leaves as it found it stays,
+	// whether it was shown or not.
+	UpdateConnection(ctx context.Context, name turnout.ConnectionName, change func(*turnout.Connection) error) (turnout.Connection, error)
+	// DeleteConnection returns the connection as it was.
+	DeleteConnection(ctx context.Context, name turnout.ConnectionName) (turnout.Connection, error)
+	// DeauthorizeConnection removes the secrets of a connection.
+	DeauthorizeConnection(ctx context.Context, name turnout.ConnectionName) (turnout.Connection, error)
+	Connection(ctx context.Context, name turnout.ConnectionName) (turnout.Connection, error)
+	// Connections returns the connections of a scope in the order of their names.
+	Connections(ctx context.Context, scope turnout.Scope) ([]turnout.Connection, error)
+}
+
+// APIDestinations is what the operations on API destinations need. The messages
+// of errors are like those of Connections.
+type APIDestinations interface {
+	CreateAPIDestination(ctx context.Context, d turnout.APIDestination) (turnout.APIDestination, error)
+	UpdateAPIDestination(ctx context.Context, name turnout.APIDestinationName, change func(*turnout.APIDestination) error) (turnout.APIDestination, error)
+	DeleteAPIDestination(ctx context.Context, name turnout.APIDestinationName) error
+	APIDestination(ctx context.Context, name turnout.APIDestinationName) (turnout.APIDestination, error)
+	// APIDestinations returns the destinations of a scope in the order of their names.
+	APIDestinations(ctx context.Context, scope turnout.Scope) ([]turnout.APIDestination, error)
+}
+
+// Broker is everything that the operations on buses, rules and events need.
 type Broker interface {
 	Buses
 	Rules
@@ -58,8 +109,20 @@ type Broker interface {
 	Events
 }
 
-// Config sets the limits of the API. The zero value of a field is its default.
+// Config sets the limits of the API, and what there is beside the broker. The
+// zero value of a field is its default.
 type Config struct {
+	// Archives, Replays, Connections and APIDestinations serve the operations of
+	// that name; where one is nil, those are refused as not supported.
+	Archives        Archives
+	Replays         Replays
+	Connections     Connections
+	APIDestinations APIDestinations
+	// Schedules says that something runs rules with a ScheduleExpression; they are refused otherwise.
+	Schedules bool
+	// HTTPEndpoints allows API destinations, and the authorization endpoints of
+	// connections, to be plain http. AWS has https only.
+	HTTPEndpoints bool
 	// EntriesBytesMax bounds the size of the entries of one PutEvents as
 	// EventBridge computes it. Default 1 MiB, AWS's own limit since January 2026.
 	EntriesBytesMax int
@@ -147,18 +210,60 @@ func (a *api) operations() map[string]awswire.Operation {
 	for _, name := range unsupportedOperations {
 		ops[name] = unsupported(name)
 	}
+	a.optional(ops)
 	return ops
 }
 
-// unsupportedOperations are those that AWS has and Turnout does not offer.
+// optional adds the operations on what the configuration may leave out.
+func (a *api) optional(ops map[string]awswire.Operation) {
+	for _, group := range []struct {
+		offered    bool
+		operations map[string]awswire.Operation
+	}{
+		{a.cfg.Archives != nil, map[string]awswire.Operation{
+			"CreateArchive":   serve(createArchiveInput, a.createArchive),
+			"UpdateArchive":   serve(updateArchiveInput, a.updateArchive),
+			"DeleteArchive":   serve(oneArchiveInput, a.deleteArchive),
+			"DescribeArchive": serve(oneArchiveInput, a.describeArchive),
+			"ListArchives":    serve(listArchivesInput, a.listArchives),
+		}},
+		{a.cfg.Replays != nil, map[string]awswire.Operation{
+			"StartReplay":    serve(startReplayInput, a.startReplay),
+			"CancelReplay":   serve(oneReplayInput, a.cancelReplay),
+			"DescribeReplay": serve(oneReplayInput, a.describeReplay),
+			"ListReplays":    serve(listReplaysInput, a.listReplays),
+		}},
+		{a.cfg.Connections != nil, map[string]awswire.Operation{
+			"CreateConnection":      serve(createConnectionInput, a.createConnection),
+			"UpdateConnection":      serve(updateConnectionInput, a.updateConnection),
+			"DeleteConnection":      serve(oneConnectionInput, a.deleteConnection),
+			"DeauthorizeConnection": serve(oneConnectionInput, a.deauthorizeConnection),
+			"DescribeConnection":    serve(oneConnectionInput, a.describeConnection),
+			"ListConnections":       serve(listConnectionsInput, a.listConnections),
+		}},
+		{a.cfg.APIDestinations != nil, map[string]awswire.Operation{
+			"CreateApiDestination":   serve(createAPIDestinationInput, a.createAPIDestination),
+			"UpdateApiDestination":   serve(updateAPIDestinationInput, a.updateAPIDestination),
+			"DeleteApiDestination":   serve(oneAPIDestinationInput, a.deleteAPIDestination),
+			"DescribeApiDestination": serve(oneAPIDestinationInput, a.describeAPIDestination),
+			"ListApiDestinations":    serve(listAPIDestinationsInput, a.listAPIDestinations),
+		}},
+	} {
+		for name, op := range group.operations {
+			if !group.offered {
+				op = unsupported(name)
+			}
+			ops[name] = op
+		}
+	}
+}
+
+// unsupportedOperations are those that AWS has and Turnout does not offer:
+// partners, who publish from AWS alone, and endpoints that span regions.
 var unsupportedOperations = []string{
 	"ActivateEventSource", "CreatePartnerEventSource", "DeactivateEventSource", "DeletePartnerEventSource",
 	"DescribeEventSource", "DescribePartnerEventSource", "ListEventSources", "ListPartnerEventSourceAccounts",
 	"ListPartnerEventSources", "PutPartnerEvents",
-	"CreateArchive", "DeleteArchive", "DescribeArchive", "ListArchives", "UpdateArchive",
-	"CancelReplay", "DescribeReplay", "ListReplays", "StartReplay",
-	"CreateConnection", "DeauthorizeConnection", "DeleteConnection", "DescribeConnection", "ListConnections", "UpdateConnection",
-	"CreateApiDestination", "DeleteApiDestination", "DescribeApiDestination", "ListApiDestinations", "UpdateApiDestination",
 	"CreateEndpoint", "DeleteEndpoint", "DescribeEndpoint", "ListEndpoints", "UpdateEndpoint",
 }
 

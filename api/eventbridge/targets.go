@@ -37,7 +37,7 @@ func (a *api) putTargets(ctx context.Context, r *awswire.Request, in *shape.Valu
 	return failedEntries(ids, errs), nil
 }
 
-// removeTargets serves RemoveTargets. Force concerns rules that AWS services manage, of which Turnout has none.
+// removeTargets serves RemoveTargets. Force concerns rules that a service manages.
 // https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_RemoveTargets.html
 func (a *api) removeTargets(ctx context.Context, r *awswire.Request, in *shape.Value) (answer, error) {
 	rule, err := ruleNamed(r.Scope, in.Str("EventBusName"), in.Str("Rule"))
@@ -51,7 +51,7 @@ func (a *api) removeTargets(ctx context.Context, r *awswire.Request, in *shape.V
 	}
 	errs, err := a.broker.RemoveTargets(ctx, rule, ids)
 	if err != nil {
-		return nil, err
+		return nil, managed(err, rule, in)
 	}
 	return failedEntries(ids, errs), nil
 }
@@ -127,17 +127,36 @@ func checkTarget(t *turnout.Target) error {
 	if _, ok := turnout.ParseARN(t.ARN); !ok {
 		return turnout.Errorf(turnout.CodeValidation, "Parameter %s is not valid. Reason: Provided Arn is not in correct format.", t.ARN)
 	}
-	queue, isQueue := turnout.ParseQueueARN(t.ARN)
-	_, isBus := turnout.ParseBusARN(t.ARN)
-	if !isQueue && !isBus {
+	ordered, ok := receiver(t.ARN)
+	if !ok {
 		// Not an entry of FailedEntries, which many callers never read: their events would go nowhere.
 		return turnout.Errorf(turnout.CodeValidation,
-			"Parameter %s is not valid. Reason: Turnout delivers to SQS queues and event buses only.", t.ARN)
+			"Parameter %s is not valid. Reason: Turnout delivers to SQS queues, SNS topics, event buses, API destinations and Lambda functions only.", t.ARN)
 	}
-	if isQueue && strings.HasSuffix(queue.Name, ".fifo") && t.MessageGroupID == "" {
+	if ordered && t.MessageGroupID == "" {
 		return turnout.Errorf(turnout.CodeValidation, "Parameter(s) SqsParameters must be specified for target: %s.", t.ID)
 	}
 	return nil
+}
+
+// receiver reports whether Turnout delivers to what an ARN names, and whether
+// that is a FIFO queue or topic, to which nothing goes without a message group.
+// AWS does not deliver to FIFO topics; here SqsParameters are for both.
+func receiver(arn string) (ordered, ok bool) {
+	if queue, ok := turnout.ParseQueueARN(arn); ok {
+		return strings.HasSuffix(queue.Name, ".fifo"), true
+	}
+	if topic, ok := turnout.ParseTopicARN(arn); ok {
+		return strings.HasSuffix(topic.Name, ".fifo"), true
+	}
+	if _, ok := turnout.ParseBusARN(arn); ok {
+		return false, true
+	}
+	if _, _, ok := turnout.ParseAPIDestinationARN(arn); ok {
+		return false, true
+	}
+	_, ok = turnout.ParseFunctionARN(arn)
+	return false, ok
 }
 
 // ownParameters are the members of a target that turnout.Target has fields for.

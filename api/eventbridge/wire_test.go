@@ -35,6 +35,7 @@ func call(t *testing.T, h http.Handler, account, target, body string) (int, stri
 // in virtual time. A command is an operation of EventBridge; its input is the
 // request, or empty for {}. account= speaks for another account, and repeat=N
 // sends the request N times with 1, 2, … for %d and shows the last answer.
+// Nothing runs schedules, except in the file schedules, and endpoints are https.
 //
 //	queues NAME …          creates queues
 //	receive queue=NAME     shows the messages of a queue, oldest first, and deletes them
@@ -47,7 +48,8 @@ func TestWire(t *testing.T) {
 		t.Run(filepath.Base(file), func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
-				w := &wire{handler: serve(t, eventbridge.Config{EntriesBytesMax: 2000}, broker.Config{TargetsMax: 10})}
+				cfg := eventbridge.Config{EntriesBytesMax: 2000, Schedules: filepath.Base(file) == "schedules"}
+				w := &wire{handler: serve(t, cfg, broker.Config{TargetsMax: 10})}
 				datadriven.RunTest(t, file, w.run)
 			})
 		})
@@ -85,6 +87,9 @@ func (w *wire) run(t *testing.T, d *datadriven.TestData) string {
 	status, answer := 0, ""
 	for i := range times {
 		status, answer = call(t, w.handler, account, "AWSEvents."+d.Cmd, strings.ReplaceAll(body, "%d", fmt.Sprint(i+1)))
+	}
+	if status == http.StatusOK {
+		requireMembers(t, d.Cmd, answer)
 	}
 	return fmt.Sprintf("%d %s\n", status, eventID.ReplaceAllString(answer, "<uuid>"))
 }
