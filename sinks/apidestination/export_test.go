@@ -1,6 +1,8 @@
 package apidestination
 
 import (
+	"time"
+
 	"github.com/seed567880c8/turnout/internal/secret"
 	"github.com/seed567880c8/turnout/sinks"
 	"github.com/seed567880c8/turnout/sinks/webhook"
@@ -18,4 +20,14 @@ func MergeBody(body []byte, pairs ...string) ([]byte, error) {
 		members = append(members, parameter{key: pairs[i], value: secret.NewText(pairs[i+1])})
 	}
 	return mergeBody(body, members)
+}
+
+// ReadToken is token.read on an answer with the given status and body, for tests.
+func ReadToken(status int, body []byte) (value string, lifetime time.Duration, f *sinks.Failure) {
+	a := webhook.Answer{Result: sinks.Result{Status: status}, Body: body}
+	if status < 200 || status > 299 {
+		a.Failure = &sinks.Failure{Code: sinks.CodeErrorFromTarget, Message: "x", Permanent: status < 500}
+	}
+	text, lifetime, _, f := (&token{}).read(&a)
+	return text.Reveal(), lifetime, f
 }

@@ -50,7 +50,9 @@ func New(d *turnout.APIDestination, connections Connections, cfg Config) (*Sink,
 // Attempt makes the request of a delivery and sends it once; or twice, if the
 // endpoint does not accept an OAuth token that can be replaced.
 //
-// As on AWS 401 and 407 are worth another attempt, other than most faults of a client.
+// As on AWS 401, 407 and 409 are worth another attempt, other than most faults
+// of a client.
+// https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-api-destinations.html#eb-api-destination-error-codes
 func (s *Sink) Attempt(ctx context.Context, d sinks.Delivery) sinks.Result {
 	c, err := s.connections.Connection(s.connection)
 	if err != nil {
@@ -70,11 +72,14 @@ func (s *Sink) Attempt(ctx context.Context, d sinks.Delivery) sinks.Result {
 			request.Header.Set("Authorization", bearer.Reveal())
 		}
 		r := s.cfg.Client.Do(ctx, request)
-		if r.Status == http.StatusUnauthorized || r.Status == http.StatusProxyAuthRequired {
+		switch r.Status {
+		case http.StatusUnauthorized, http.StatusProxyAuthRequired:
 			if c.token != nil && first && c.token.reject(bearer) {
 				continue
 			}
 			r.Failure.Code, r.Failure.Permanent = sinks.CodeErrorFromTarget, false
+		case http.StatusConflict:
+			r.Failure.Permanent = false
 		}
 		r.Excerpt = c.redact(r.Excerpt, bearer)
 		return r

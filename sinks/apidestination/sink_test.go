@@ -2,9 +2,18 @@ package apidestination_test
 
 import (
 	"bytes"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/base64"
 	"encoding/json"
+	"encoding/pem"
 	"fmt"
 	"io"
+	"log"
+	"math/big"
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
@@ -223,6 +232,56 @@ func TestSignedRequestsVerify(t *testing.T) {
 		require.Nil(t, r.Failure)
 	}
 	require.Equal(t, []error{nil, nil, nil, nil}, verified, "a receiver that knows either key accepts")
+}
+
+func TestSettingsOfTLS(t *testing.T) {
+	t.Parallel()
+	certificate, key := clientCertificate(t)
+	pool := x509.NewCertPool()
+	require.True(t, pool.AppendCertsFromPEM([]byte(certificate)))
+	server := httptest.NewUnstartedServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
+	server.Config.ErrorLog = log.New(io.Discard, "", 0) // bad handshakes are meant
+	server.TLS = &tls.Config{ClientAuth: tls.RequireAndVerifyClientCert, ClientCAs: pool, MinVersion: tls.VersionTLS12}
+	server.StartTLS()
+	defer server.Close()
+	ca := string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw}))
+	cfg := apidestination.Config{Client: localClient(t)}
+	attempt := func(settings ...turnout.Parameter) *sinks.Failure {
+		auth := basic()
+		auth.Invocation.Header = settings
+		return newSink(t, cfg, server.URL, http.MethodPost, auth).Attempt(t.Context(), sinks.Delivery{ID: "d"}).Failure
+	}
+	require.NotNil(t, attempt(), "the authority is unknown")
+	require.NotNil(t, attempt(turnout.Parameter{Key: "turnout-tls-ca", Value: ca}), "the server asks for a certificate")
+	forms := map[string]func(string) string{
+		"lines":    func(s string) string { return s },
+		"one line": func(s string) string { return strings.ReplaceAll(s, "\n", `\n`) },
+		"base64":   func(s string) string { return base64.StdEncoding.EncodeToString([]byte(s)) },
+	}
+	for name, form := range forms {
+		require.Nil(t, attempt(
+			turnout.Parameter{Key: "turnout-tls-ca", Value: form(ca)},
+			turnout.Parameter{Key: "Turnout-TLS-Certificate", Value: form(certificate)},
+			turnout.Parameter{Key: "turnout-tls-key", Value: form(key), Secret: true},
+		), name)
+	}
+}
+
+// clientCertificate makes a certificate that is its own authority.
+func clientCertificate(t *testing.T) (certificate, key string) {
+	t.Helper()
+	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	require.NoError(t, err)
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(1), NotAfter: time.Now().Add(time.Hour), IsCA: true, BasicConstraintsValid: true,
+		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth},
+	}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, private.Public(), private)
+	require.NoError(t, err)
+	text, err := x509.MarshalPKCS8PrivateKey(private)
+	require.NoError(t, err)
+	return string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})),
+		string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: text}))
 }
 
 func FuzzTargetParameters(f *testing.F) {
