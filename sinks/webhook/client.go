@@ -127,6 +127,11 @@ func (c *Client) Do(ctx context.Context, r *Request) sinks.Result {
 	return c.exchange(ctx, r, 0).Result
 }
 
+// Exchange is Do for those who need the answer's header too. Its Body is nil.
+func (c *Client) Exchange(ctx context.Context, r *Request) Answer {
+	return c.exchange(ctx, r, 0)
+}
+
 // Fetch is Do for those who need the answer's body. One that is longer than
 // bytesMax (1 to 1 MiB), or that ends early, is a failure.
 func (c *Client) Fetch(ctx context.Context, r *Request, bytesMax int) Answer {
