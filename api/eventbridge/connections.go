@@ -25,19 +25,26 @@ func (f failure) invalid(parameter, reason string) error {
 	return f.of(turnout.Errorf(turnout.CodeValidation, "Parameter %s is not valid. Reason: %s", parameter, reason))
 }
 
-// of puts AWS's beginning before an error that is the caller's to mend, unless it has one.
+// of puts AWS's beginning before an error that is the caller's to mend, in the
+// place of the one that it may have.
 func (f failure) of(err error) error {
 	e, ok := errors.AsType[*turnout.Error](err)
-	if !ok || strings.HasPrefix(e.Message, "Failed to ") {
+	if !ok {
 		return err
 	}
 	switch e.Code {
 	case turnout.CodeNotFound, turnout.CodeAlreadyExists, turnout.CodeConflict, turnout.CodeLimitExceeded,
 		turnout.CodeValidation, turnout.CodeInvalidParameter, turnout.CodeUnsupportedOperation:
-		return &turnout.Error{Code: e.Code, Message: "Failed to " + f.verb + " the " + f.what + "(s). " + e.Message, Err: e.Err}
 	default:
 		return err
 	}
+	reason := e.Message
+	if strings.HasPrefix(reason, "Failed to ") {
+		if _, rest, ok := strings.Cut(reason, "(s). "); ok {
+			reason = rest
+		}
+	}
+	return &turnout.Error{Code: e.Code, Message: "Failed to " + f.verb + " the " + f.what + "(s). " + reason, Err: e.Err}
 }
 
 // createConnection serves CreateConnection.

@@ -180,7 +180,10 @@ func (m *memory) Replays(_ context.Context, s turnout.Scope) ([]turnout.Replay, 
 	return m.replays.in(s, func(n turnout.ReplayName) turnout.Scope { return n.Scope }), nil
 }
 
-func connectionOf(name turnout.ConnectionName) string { return "Connection '" + name.Name + "'" }
+// connectionOf begins as errors of connections may: the API puts the operation at hand in that place.
+func connectionOf(name turnout.ConnectionName) string {
+	return "Failed to describe the connection(s). Connection '" + name.Name + "'"
+}
 
 func (m *memory) authorize(c *turnout.Connection) {
 	c.State, c.ModifiedAt, c.AuthorizedAt = turnout.ConnectionAuthorized, time.Now(), time.Now()

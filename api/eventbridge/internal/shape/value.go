@@ -223,7 +223,7 @@ func ReadTime(r *awswire.JSONReader) (t time.Time, ok bool) {
 	return time.Unix(whole, int64((seconds-float64(whole))*1e9)).UTC().Round(time.Millisecond), true
 }
 
-// appendJSON appends v as JSON: members in the model's order, those that the
+// AppendJSON appends v as JSON: members in the model's order, those that the
 // request leaves out left out, and None that the model does not have.
 func (v *Value) AppendJSON(dst []byte) []byte {
 	if v == nil {
