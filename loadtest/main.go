@@ -5,6 +5,7 @@
 //	go run ./loadtest                         # the steady scenarios
 //	go run ./loadtest -concurrency 256 send   # one of them
 //	go run ./loadtest backlog pollers startup # those that measure something else
+//	go run ./loadtest webhooks hanging outage # deliveries to endpoints, good and bad
 //
 // It builds and starts the server itself, on a temporary directory of a real
 // disk and on loopback, and ends it again; -endpoint aims at a running one
@@ -39,6 +40,11 @@ type settings struct {
 	backlogBody int
 	pollers     int
 	starts      int
+	webhooks    int
+	eventRate   int
+	outage      time.Duration
+	refuse      bool
+	archived    int
 	output      string
 }
 
@@ -58,6 +64,11 @@ func parse(args []string) (settings, []string, error) {
 	f.IntVar(&s.backlogBody, "backlog-body", 64, "bytes of a message body of scenario backlog")
 	f.IntVar(&s.pollers, "pollers", 5000, "waiting connections of scenario pollers")
 	f.IntVar(&s.starts, "starts", 10, "starts of scenario startup")
+	f.IntVar(&s.webhooks, "webhooks", 1000, "API destinations of scenario hanging")
+	f.IntVar(&s.eventRate, "event-rate", 200, "events a second of scenarios hanging and outage")
+	f.DurationVar(&s.outage, "outage", time.Minute, "how long the endpoint of scenario outage is down")
+	f.BoolVar(&s.refuse, "outage-refuse", true, "while it is down it refuses connections; if false it answers 503")
+	f.IntVar(&s.archived, "archived", 200_000, "events of scenario replay")
 	f.StringVar(&s.output, "o", "table", "table, or json: one line a scenario")
 	f.Usage = func() {
 		_, _ = fmt.Fprintln(f.Output(), "usage: loadtest [flags] [scenario ...]\n\nscenarios:")
@@ -73,7 +84,7 @@ func parse(args []string) (settings, []string, error) {
 	switch {
 	case s.output != "table" && s.output != "json":
 		return s, nil, fmt.Errorf("-o %s: want table or json", s.output)
-	case min(s.concurrency, s.payload, s.rounds, s.fanOut, s.messages, s.backlogBody, s.pollers, s.starts) < 1 || s.duration <= 0:
+	case min(s.concurrency, s.payload, s.rounds, s.fanOut, s.messages, s.backlogBody, s.pollers, s.starts, s.webhooks, s.eventRate, s.archived) < 1 || min(s.duration, s.outage) <= 0:
 		return s, nil, errors.New("numbers and durations must be positive")
 	}
 	return s, f.Args(), nil

@@ -33,6 +33,10 @@ func scenarios() []scenario {
 		steadyScenario("fan-out", "EventBridge PutEvents of 10 through rules to -fan-out queues", putEventsPlan(0)),
 		{name: "backlog", about: "receive latency, restart and memory with -messages waiting", alone: true, run: runBacklog},
 		{name: "pollers", about: "-pollers idle long polls on one queue, one message", alone: true, run: runPollers},
+		{name: "webhooks", about: "EventBridge PutEvents through one API destination, beside a bare HTTP client", alone: true, run: runWebhooks},
+		{name: "hanging", about: "-event-rate to -webhooks API destinations, none of which hang, then a tenth", alone: true, run: runHanging},
+		{name: "outage", about: "-event-rate to an API destination that is down for -outage", alone: true, run: runOutage},
+		{name: "replay", about: "an archive of -archived events, replayed into a queue", alone: true, run: runReplay},
 		{name: "startup", about: "from exec of 'turnout dev' to the first answer, and the size of the binary", alone: true, run: runStartup},
 	}
 }
@@ -101,12 +105,13 @@ func (l *lab) path(ctx context.Context) (string, error) {
 }
 
 // serve starts a durable server on the directory data inside the lab's.
-func (l *lab) serve(ctx context.Context, data string) (*process, error) {
+func (l *lab) serve(ctx context.Context, data string, flags ...string) (*process, error) {
 	path, err := l.path(ctx)
 	if err != nil {
 		return nil, err
 	}
-	return start(ctx, "turnout", nil, path, "serve", "--data", filepath.Join(l.tmp, data), "--listen", "127.0.0.1:0", "--log-level", "warn")
+	args := []string{"serve", "--data", filepath.Join(l.tmp, data), "--listen", "127.0.0.1:0", "--log-level", "warn"}
+	return start(ctx, "turnout", []string{secretKey}, path, append(args, flags...)...)
 }
 
 // turnoutServer returns the server to measure.
@@ -137,7 +142,7 @@ func (l *lab) nothingServer(ctx context.Context) (*process, error) {
 
 // ownServer ends the shared server, if one runs, so that a scenario can have
 // the machine and a server of its own.
-func (l *lab) ownServer(ctx context.Context, data string) (*process, error) {
+func (l *lab) ownServer(ctx context.Context, data string, flags ...string) (*process, error) {
 	if l.endpoint != "" {
 		return nil, errors.New("this scenario starts and ends a server of its own; leave out -endpoint")
 	}
@@ -147,7 +152,7 @@ func (l *lab) ownServer(ctx context.Context, data string) (*process, error) {
 		}
 		l.server = nil
 	}
-	return l.serve(ctx, data)
+	return l.serve(ctx, data, flags...)
 }
 
 // close ends the servers and removes what they wrote.

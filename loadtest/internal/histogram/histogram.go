@@ -45,6 +45,9 @@ func (h *Histogram) Add(d time.Duration) {
 	h.max = max(h.max, d)
 }
 
+// N is how many latencies were counted.
+func (h *Histogram) N() uint64 { return h.n }
+
 // Merge counts what another histogram has counted.
 func (h *Histogram) Merge(o *Histogram) {
 	for i, c := range o.buckets {
