@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"reflect"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/seed567880c8/turnout"
@@ -168,7 +169,7 @@ func showSubscription(s *turnout.Subscription) map[string]string {
 		"TopicArn":                     s.Topic.ARN(),
 		"Owner":                        s.Owner,
 		"Protocol":                     s.Protocol,
-		"Endpoint":                     s.Endpoint,
+		"Endpoint":                     shownEndpoint(s),
 		"SubscriptionPrincipal":        "arn:aws:iam::" + s.Owner + ":root", // whom GetCallerIdentity shows
 		"PendingConfirmation":          strconv.FormatBool(s.Pending),
 		"ConfirmationWasAuthenticated": strconv.FormatBool(s.ConfirmedWithCredentials),
@@ -191,6 +192,28 @@ func showSubscription(s *turnout.Subscription) map[string]string {
 		shown["FilterPolicyScope"] = orDefault(string(a.FilterPolicyScope), string(turnout.FilterAttributes))
 	}
 	return shown
+}
+
+// shownEndpoint returns the endpoint of a subscription, with the password of a
+// URL masked as AWS does.
+func shownEndpoint(s *turnout.Subscription) string {
+	if !isHTTP(s.Protocol) {
+		return s.Endpoint
+	}
+	scheme, rest, _ := strings.Cut(s.Endpoint, "://")
+	authority := rest
+	if end := strings.IndexAny(rest, "/?#"); end >= 0 {
+		authority = rest[:end]
+	}
+	at := strings.LastIndexByte(authority, '@')
+	if at < 0 {
+		return s.Endpoint
+	}
+	user, _, secret := strings.Cut(authority[:at], ":")
+	if !secret {
+		return s.Endpoint
+	}
+	return scheme + "://" + user + ":****" + rest[at:]
 }
 
 func (a *API) getSubscriptionAttributes(ctx context.Context, r *awswire.Request) (awswire.Result, error) {
@@ -267,7 +290,7 @@ func subscriptionPage(r *awswire.Request, all []turnout.Subscription) (awswire.R
 			e.String("Protocol", s.Protocol)
 			e.String("SubscriptionArn", arn)
 			e.String("Owner", s.Owner)
-			e.String("Endpoint", s.Endpoint)
+			e.String("Endpoint", shownEndpoint(s))
 			e.EndMember()
 		}
 		e.EndMembers("Subscriptions")

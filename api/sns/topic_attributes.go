@@ -14,10 +14,10 @@ import (
 
 // AWS's limits on attributes of topics.
 const (
-	displayNameMax      = 100     // characters
-	policyBytesMax      = 30_720  // of a topic's Policy, and of a DataProtectionPolicy
-	deliveryPolicyMax   = 32_768  // bytes; AWS names no limit
-	retentionDaysMax    = 365     // of an ArchivePolicy
+	displayNameMax      = 100    // characters
+	policyBytesMax      = 30_720 // of a topic's Policy, and of a DataProtectionPolicy
+	deliveryPolicyMax   = 32_768 // bytes; AWS names no limit
+	retentionDaysMax    = 365    // of an ArchivePolicy
 	defaultPolicyID     = "__default_policy_ID"
 	scopeTopic          = "Topic" // FifoThroughputScope
 	tracingPassThrough  = "PassThrough"
@@ -44,6 +44,14 @@ func oneOf(name, value string, words ...string) error {
 	return refused("%s: Invalid value [%s]. Please use either %s", name, value, strings.Join(words, " or "))
 }
 
+// unsetOr is oneOf for an attribute that nothing takes back to its default.
+func unsetOr(name, value string, words ...string) error {
+	if value == "" {
+		return nil
+	}
+	return oneOf(name, value, words...)
+}
+
 // setTopicAttribute changes one attribute of a topic. An error about its value
 // has its prefix, which how is.
 func setTopicAttribute(to *turnout.TopicAttributes, topic turnout.TopicName, name, value, how string) error {
@@ -66,9 +74,9 @@ func changeTopicAttribute(to *turnout.TopicAttributes, topic turnout.TopicName, 
 	case "KmsMasterKeyId":
 		to.KMSKeyID = value
 	case "TracingConfig":
-		to.TracingConfig, err = value, oneOf(name, value, tracingPassThrough, "Active")
+		to.TracingConfig, err = value, unsetOr(name, value, tracingPassThrough, "Active")
 	case "SignatureVersion":
-		to.SignatureVersion, err = value, oneOf(name, value, signatureVersionOne, "2")
+		to.SignatureVersion, err = value, unsetOr(name, value, signatureVersionOne, "2")
 	case "ContentBasedDeduplication", "FifoThroughputScope", "ArchivePolicy":
 		if !isFIFO(topic.Name) {
 			return unknownAttribute(name, isNew)
