@@ -34,7 +34,7 @@ func peerFrom(ip string) *peer { return &peer{from: &net.TCPAddr{IP: net.ParseIP
 func TestConnectionsAreBounded(t *testing.T) {
 	t.Parallel()
 
-	c := newConnections(4, 2, slog.New(slog.DiscardHandler))
+	c := newConnLimit(4, 2, slog.New(slog.DiscardHandler))
 	open := func(ip string) *peer {
 		p := peerFrom(ip)
 		c.Changed(p, http.StateNew)
@@ -59,7 +59,7 @@ func TestConnectionsAreBounded(t *testing.T) {
 func TestLoopbackIsNotCountedByAddress(t *testing.T) {
 	t.Parallel()
 
-	c := newConnections(100, 1, slog.New(slog.DiscardHandler))
+	c := newConnLimit(100, 1, slog.New(slog.DiscardHandler))
 	for range 50 {
 		p := peerFrom("::1")
 		c.Changed(p, http.StateNew)
@@ -70,7 +70,7 @@ func TestLoopbackIsNotCountedByAddress(t *testing.T) {
 func TestCloseUnused(t *testing.T) {
 	t.Parallel()
 
-	c := newConnections(10, 10, slog.New(slog.DiscardHandler))
+	c := newConnLimit(10, 10, slog.New(slog.DiscardHandler))
 	fresh, used := peerFrom("192.0.2.1"), peerFrom("192.0.2.1")
 	for _, p := range []*peer{fresh, used} {
 		c.Changed(p, http.StateNew)

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -27,6 +28,9 @@ type Options struct {
 	Store store.Store
 	// Listener is the HTTP listener. The server closes it, also when New fails. Default: cfg.Listen, TCP.
 	Listener net.Listener
+	// Dial makes the connections to whom the server calls by itself, for tests
+	// in virtual time. Default: the network.
+	Dial func(ctx context.Context, network, address string) (net.Conn, error)
 }
 
 // Server is one Turnout: everything from the listener to the disk. Make it
@@ -39,6 +43,7 @@ type Server struct {
 	rooms    *rooms
 	web      *web
 	pprof    *pprofServer // nil: off
+	own      ownAddresses // set before anything runs
 	ready    chan struct{}
 	stopping atomic.Bool
 	left     atomic.Int32 // parts that have not returned
@@ -90,24 +95,37 @@ func New(cfg config.Config, o Options) (_ *Server, err error) {
 		}
 		undo = append(undo, s.removeTemp, o.Store.Close)
 	}
-	if s.rooms, err = newRooms(cfg, o.Store, s.log); err != nil {
+	keys, err := loadKeys(cfg, s.DataDir(), s.log)
+	if err != nil {
+		return nil, err
+	}
+	s.own.add(o.Listener)
+	if s.pprof != nil {
+		s.own.add(s.pprof.listener)
+	}
+	with := surroundings{log: s.log, keys: keys, client: newClient(cfg, o.Dial, s.own.all, s.version), baseURL: s.publicURL}
+	undo = append(undo, func() error { with.client.Close(); return nil })
+	if s.rooms, err = newRooms(cfg, o.Store, with); err != nil {
 		return nil, fmt.Errorf("open the data in %s: %w", s.DataDir(), err)
 	}
 	s.web = s.newWeb(o.Listener)
 	return s, nil
 }
 
+// publicURL is how others reach the server.
+func (s *Server) publicURL() string { return cmp.Or(s.cfg.PublicURL, s.URL()) }
+
 // newWeb puts the AWS APIs and the pages about the server behind listener.
 func (s *Server) newWeb(listener net.Listener) *web {
 	w := &web{cfg: s.cfg.Limits, log: s.log, listener: listener, drain: s.drain}
 	registry := s.newMetrics(w)
 	wire := s.wire(registry)
-	services, pages := s.rooms.apis(wire)
-	setRegion(services, s.cfg.Region)
-	wire.Services = services
-	w.aws = awswire.New(wire)
-	names := make([]string, len(services))
-	for i, service := range services {
+	apis := s.rooms.apis(s.cfg, wire)
+	setRegion(apis.services, s.cfg.Region)
+	wire.Services = apis.services
+	w.aws = apis.certificate(awswire.New(wire))
+	names := make([]string, len(apis.services))
+	for i, service := range apis.services {
 		names[i] = service.Name
 	}
 	w.admin = admin.New(admin.Config{
@@ -117,7 +135,7 @@ func (s *Server) newWeb(listener net.Listener) *web {
 		Metrics:      registry.Handler(s.log),
 		Reset:        s.rooms.reset,
 		ResetAllowed: s.cfg.Mode == config.Dev,
-		Mounts:       pages,
+		Mounts:       apis.pages,
 		Log:          s.log,
 	})
 	w.init()
@@ -171,7 +189,14 @@ func (s *Server) Run(ctx context.Context) error {
 	g.Add(service.Stage{Name: "background", StopWithin: workWithin, Parts: []service.Part{
 		s.part("queues", s.rooms.queues.Run),
 		s.part("broker", s.rooms.broker.Run),
+		s.part("archives", s.rooms.archives.Run),
+		s.part("connections", s.rooms.connections.Run),
+		s.part("topics", s.rooms.topics.Run),
 		s.part("disk watch", s.rooms.disk.Run),
+	}})
+	g.Add(service.Stage{Name: "dispatch", StopWithin: workWithin, Parts: []service.Part{
+		s.part("dispatch", s.rooms.dispatch.Run),
+		s.part("schedules", s.rooms.schedules.Run),
 	}})
 	serving := service.Stage{Name: "listeners", StopWithin: webWithin, Parts: []service.Part{s.part("http", s.web.Run)}}
 	if s.pprof != nil {
@@ -216,5 +241,6 @@ func (s *Server) Close() error {
 }
 
 func (s *Server) closeData() error {
+	s.rooms.client.Close()
 	return errors.Join(s.rooms.store.Close(), s.removeTemp())
 }

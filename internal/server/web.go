@@ -45,7 +45,7 @@ type web struct {
 	listener  net.Listener
 	aws       http.Handler
 	admin     *admin.Handler
-	conns     *connections
+	conns     *connLimit
 	admission *admission
 	drain     func() // makes long polls answer
 
@@ -54,7 +54,7 @@ type web struct {
 
 // init makes the server once the other fields are set.
 func (w *web) init() {
-	w.conns = newConnections(w.cfg.ConnectionsMax, w.cfg.ConnectionsPerIPMax, w.log)
+	w.conns = newConnLimit(w.cfg.ConnectionsMax, w.cfg.ConnectionsPerIPMax, w.log)
 	w.admission = newAdmission(w.cfg.BodiesMaxBytes)
 	w.aws = admin.RefuseBrowsers(w.aws)
 	w.server = &http.Server{

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/service/eventbridge"
@@ -14,6 +15,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
 	"github.com/stretchr/testify/require"
+
+	"github.com/seed567880c8/turnout/internal/config"
 )
 
 // fill sends so many messages, ten a request; group is "" for a standard queue.
@@ -123,7 +126,8 @@ func TestManyConsumersKeepEachGroupInOrder(t *testing.T) {
 func TestEventsAreStoredOnceAndCollected(t *testing.T) {
 	t.Parallel()
 
-	Test(t, func(t *testing.T, b *Bus) {
+	synctest.Test(t, func(t *testing.T) {
+		b := Start(t, config.Config{History: config.History{Off: true}}) // it would keep them for a day
 		bus := defaultBus(t, b)
 		keep, drop := newQueue(t, b.SQS(), "keep", nil), newQueue(t, b.SQS(), "drop", nil)
 		bus.rule("r", `{"source":["shop"]}`, to("1", keep.arn()), to("2", drop.arn()))

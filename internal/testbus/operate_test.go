@@ -153,7 +153,7 @@ func TestLocalStackHealth(t *testing.T) {
 	Test(t, func(t *testing.T, b *Bus) {
 		status, text := b.request(t, http.MethodGet, "/_localstack/health", "")
 		require.Equal(t, http.StatusOK, status)
-		require.JSONEq(t, `{"services":{"sqs":"running","events":"running","sts":"running"},"edition":"turnout","version":"test"}`, text)
+		require.JSONEq(t, `{"services":{"sqs":"running","sns":"running","events":"running","sts":"running"},"edition":"turnout","version":"test"}`, text)
 	})
 }
 

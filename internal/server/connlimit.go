@@ -10,13 +10,13 @@ import (
 	"time"
 )
 
-// connections bounds the connections of one listener, in all and from one
+// connLimit bounds the connections of one listener, in all and from one
 // address. A connection beyond a bound is closed at once: letting it wait in
 // the backlog would tell the client nothing.
 //
 // It is fed by http.Server.ConnState and so needs no wrapper around each
 // connection on the hot path.
-type connections struct {
+type connLimit struct {
 	max, perIPMax int
 	log           *slog.Logger
 	refused       atomic.Uint64
@@ -36,15 +36,15 @@ type connection struct {
 	unused bool       // no request has begun on it
 }
 
-func newConnections(maxOpen, perIPMax int, log *slog.Logger) *connections {
-	c := &connections{max: maxOpen, perIPMax: perIPMax, log: log}
+func newConnLimit(maxOpen, perIPMax int, log *slog.Logger) *connLimit {
+	c := &connLimit{max: maxOpen, perIPMax: perIPMax, log: log}
 	c.mu.open = map[net.Conn]*connection{}
 	c.mu.byIP = map[netip.Addr]int{}
 	return c
 }
 
 // Changed is the ConnState hook.
-func (c *connections) Changed(conn net.Conn, state http.ConnState) {
+func (c *connLimit) Changed(conn net.Conn, state http.ConnState) {
 	switch state {
 	case http.StateNew:
 		if !c.opened(conn) {
@@ -64,7 +64,7 @@ func (c *connections) Changed(conn net.Conn, state http.ConnState) {
 }
 
 // opened counts conn, or reports false when there is no room.
-func (c *connections) opened(conn net.Conn) bool {
+func (c *connLimit) opened(conn net.Conn) bool {
 	ip := countedIP(conn.RemoteAddr())
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -81,7 +81,7 @@ func (c *connections) opened(conn net.Conn) bool {
 
 // refusedLocked counts a refusal and logs at most one line a minute. Logging
 // under mu is bounded by that.
-func (c *connections) refusedLocked(conn net.Conn) {
+func (c *connLimit) refusedLocked(conn net.Conn) {
 	c.refused.Add(1)
 	c.mu.unlogged++
 	if now := time.Now(); now.Sub(c.mu.loggedAt) >= time.Minute {
@@ -91,7 +91,7 @@ func (c *connections) refusedLocked(conn net.Conn) {
 	}
 }
 
-func (c *connections) closed(conn net.Conn) {
+func (c *connLimit) closed(conn net.Conn) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	known := c.mu.open[conn]
@@ -109,7 +109,7 @@ func (c *connections) closed(conn net.Conn) {
 
 // closeUnused closes the connections on which no request has begun. A stop
 // would otherwise wait for them: to http.Server they are busy for five seconds.
-func (c *connections) closeUnused() {
+func (c *connLimit) closeUnused() {
 	c.mu.Lock()
 	var unused []net.Conn
 	for conn, known := range c.mu.open {
@@ -124,7 +124,7 @@ func (c *connections) closeUnused() {
 }
 
 // Open returns the number of open connections.
-func (c *connections) Open() int {
+func (c *connLimit) Open() int {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return len(c.mu.open)
