@@ -1,7 +1,6 @@
 package sns_test
 
 import (
-	"bufio"
 	"encoding/xml"
 	"errors"
 	"io"
@@ -43,15 +42,12 @@ func goldenRequests(t testing.TB) (requests []string) {
 	files, err := filepath.Glob("testdata/golden/*")
 	require.NoError(t, err)
 	for _, file := range files {
-		f, err := os.Open(file)
+		text, err := os.ReadFile(file)
 		require.NoError(t, err)
-		defer f.Close()
-		lines := bufio.NewScanner(f)
-		lines.Buffer(nil, 1<<20)
 		var query []string
 		action, reading := "", ""
-		for lines.Scan() {
-			line := lines.Text()
+		for line := range strings.Lines(string(text)) {
+			line = strings.TrimSuffix(line, "\n")
 			command, argument, _ := strings.Cut(line, " ")
 			switch {
 			case command == "query" || command == "errors":
@@ -67,7 +63,6 @@ func goldenRequests(t testing.TB) (requests []string) {
 				requests = append(requests, "Action="+action+"&"+strings.Join(pairs(strings.Split(line, " & ")), "&"))
 			}
 		}
-		require.NoError(t, lines.Err())
 	}
 	return requests
 }

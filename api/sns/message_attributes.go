@@ -46,46 +46,55 @@ func readAttributes(f *awswire.Form, prefix, member string) ([]turnout.MessageAt
 
 // readAttribute reads and checks the attribute at one place of the form.
 func readAttribute(f *awswire.Form, at, member string) (a turnout.MessageAttribute, err error) {
+	var typed bool
 	a.Name, _ = f.Get(at + ".Name")
 	if err := checkAttributeName(a.Name); err != nil {
 		return a, err
 	}
-	kind, typed := f.Get(at + ".Value.DataType")
-	text, hasText := f.Bytes(at + ".Value.StringValue")
-	encoded, hasBinary := f.Get(at + ".Value.BinaryValue")
-	a.Type = kind
-	base, suffix, suffixed := strings.Cut(kind, ".")
-	field, hasField := typeString, hasText
-	if base == typeBinary {
-		field, hasField = typeBinary, hasBinary
-	}
-	switch {
-	case !typed:
+	if a.Type, typed = f.Get(at + ".Value.DataType"); !typed {
 		return a, constraint("null", member+"messageAttributes."+a.Name+".member.dataType", "Member must not be null")
-	case base != typeString && base != typeNumber && base != typeBinary || suffixed && suffix == "":
+	}
+	base, suffix, suffixed := strings.Cut(a.Type, ".")
+	if base != typeString && base != typeNumber && base != typeBinary || suffixed && suffix == "" {
 		return a, attributeValueInvalid(
 			"The message attribute '%s' has an invalid message attribute type, the set of supported type prefixes is Binary, Number, and String.", a.Name)
-	case !hasText && !hasBinary:
-		return a, emptyAttribute(a)
-	case !hasField:
-		return a, attributeValueInvalid("The message attribute '%s' with type '%s' must use field '%s'.", a.Name, a.Type, field)
 	}
-	a.Value = text
-	if base == typeBinary {
-		if a.Value, err = base64.StdEncoding.DecodeString(encoded); err != nil {
-			return a, turnout.Errorf(turnout.CodeMalformedRequest, "The binary value of the message attribute '%s' is not valid base64.", a.Name)
-		}
+	if a.Value, err = readValue(f, at, &a, base == typeBinary); err != nil {
+		return a, err
 	}
 	switch {
 	case len(a.Value) == 0:
-		return a, emptyAttribute(a)
+		return a, emptyAttribute(&a)
 	case base == typeNumber && !isNumber(string(a.Value)):
 		return a, attributeValueInvalid("Could not cast message attribute '%s' value to number.", a.Name)
 	}
 	return a, nil
 }
 
-func emptyAttribute(a turnout.MessageAttribute) error {
+// readValue reads the value of an attribute from the field that is for its type.
+func readValue(f *awswire.Form, at string, a *turnout.MessageAttribute, binary bool) ([]byte, error) {
+	text, hasText := f.Bytes(at + ".Value.StringValue")
+	encoded, hasBinary := f.Get(at + ".Value.BinaryValue")
+	switch {
+	case !hasText && !hasBinary:
+		return nil, emptyAttribute(a)
+	case binary && hasBinary:
+		value, err := base64.StdEncoding.DecodeString(encoded)
+		if err != nil {
+			return nil, turnout.Errorf(turnout.CodeMalformedRequest, "The binary value of the message attribute '%s' is not valid base64.", a.Name)
+		}
+		return value, nil
+	case !binary && hasText:
+		return text, nil
+	}
+	field := typeString
+	if binary {
+		field = typeBinary
+	}
+	return nil, attributeValueInvalid("The message attribute '%s' with type '%s' must use field '%s'.", a.Name, a.Type, field)
+}
+
+func emptyAttribute(a *turnout.MessageAttribute) error {
 	return attributeValueInvalid("The message attribute '%s' must contain non-empty message attribute value for message attribute type '%s'.", a.Name, a.Type)
 }
 

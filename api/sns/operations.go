@@ -117,8 +117,6 @@ func (a *API) Service() *awswire.Service {
 
 // unsupported names the operations on text messages to telephones and on
 // notifications to apps, neither of which Turnout delivers.
-//
-//nolint:gochecknoglobals // constant
 var unsupported = [...]string{
 	"CheckIfPhoneNumberIsOptedOut", "CreatePlatformApplication", "CreatePlatformEndpoint", "CreateSMSSandboxPhoneNumber",
 	"DeleteEndpoint", "DeletePlatformApplication", "DeleteSMSSandboxPhoneNumber", "GetEndpointAttributes",

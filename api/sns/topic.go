@@ -21,65 +21,85 @@ func readMap(f *awswire.Form, parameter string) (pairs [][2]string) {
 	return pairs
 }
 
-func (a *API) createTopic(ctx context.Context, r *awswire.Request) (awswire.Result, error) {
-	name := turnout.TopicName{Scope: r.Scope}
-	name.Name, _ = r.Form.Get("Name")
-	attributes := readMap(r.Form, "Attributes")
-	fifo := false
-	for _, pair := range attributes {
-		if pair[0] == "FifoTopic" {
-			var err error
-			if fifo, err = flag(pair[0], pair[1]); err != nil {
-				return nil, attributeError(creating, err)
-			}
+// draftTopic is a topic as CreateTopic describes it.
+type draftTopic struct {
+	name           turnout.TopicName
+	fifo           bool
+	attributes     [][2]string
+	tags           []tag
+	dataProtection *string // nil: not given
+}
+
+func readTopic(r *awswire.Request) (d draftTopic, err error) {
+	d.name.Scope = r.Scope
+	d.name.Name, _ = r.Form.Get("Name")
+	d.attributes = readMap(r.Form, "Attributes")
+	for _, pair := range d.attributes {
+		if pair[0] != "FifoTopic" {
+			continue
+		}
+		if d.fifo, err = flag(pair[0], pair[1]); err != nil {
+			return d, attributeError(creating, err)
 		}
 	}
-	if err := checkTopicName(name.Name, fifo); err != nil {
-		return nil, err
+	if err := checkTopicName(d.name.Name, d.fifo); err != nil {
+		return d, err
 	}
-	tags, err := readTags(r.Form)
+	if policy, ok := r.Form.Get("DataProtectionPolicy"); ok {
+		d.dataProtection = &policy
+	}
+	d.tags, err = readTags(r.Form)
+	return d, err
+}
+
+// set puts the attributes that were given into those of a topic.
+func (d *draftTopic) set(to *turnout.TopicAttributes) error {
+	for _, pair := range d.attributes {
+		if err := setTopicAttribute(to, d.name, pair[0], pair[1], creating); err != nil {
+			return err
+		}
+	}
+	if d.dataProtection != nil {
+		return setDataProtectionPolicy(to, *d.dataProtection)
+	}
+	return nil
+}
+
+// same reports, as an error, how a topic that exists differs from what is
+// asked for. What is not asked for may be anything.
+func (d *draftTopic) same(has turnout.TopicSettings) error {
+	for _, tag := range d.tags {
+		if value, ok := has.Tags[tag.key]; !ok || value != tag.value {
+			return invalid("Tags Reason: Topic already exists with different tags")
+		}
+	}
+	asked := has.Attributes
+	if err := d.set(&asked); err != nil {
+		return err
+	}
+	if !sameTopicAttributes(d.name, asked, has.Attributes) {
+		return refused("Topic already exists with different attributes")
+	}
+	return nil
+}
+
+func (a *API) createTopic(ctx context.Context, r *awswire.Request) (awswire.Result, error) {
+	d, err := readTopic(r)
 	if err != nil {
 		return nil, err
 	}
 	var settings turnout.TopicSettings
-	settings.Attributes.FIFO = fifo
-	if err := addTags(&settings, tags); err != nil {
+	settings.Attributes.FIFO = d.fifo
+	if err := addTags(&settings, d.tags); err != nil {
 		return nil, err
 	}
-	given := func(to *turnout.TopicAttributes) error {
-		for _, pair := range attributes {
-			if err := setTopicAttribute(to, name, pair[0], pair[1], creating); err != nil {
-				return err
-			}
-		}
-		if policy, ok := r.Form.Get("DataProtectionPolicy"); ok {
-			return setDataProtectionPolicy(to, policy)
-		}
-		return nil
-	}
-	if err := given(&settings.Attributes); err != nil {
+	if err := d.set(&settings.Attributes); err != nil {
 		return nil, err
 	}
-	err = a.engine.CreateTopic(ctx, name, settings, func(has turnout.TopicSettings) error {
-		for _, tag := range tags {
-			if value, ok := has.Tags[tag.key]; !ok || value != tag.value {
-				return invalid("Tags Reason: Topic already exists with different tags")
-			}
-		}
-		// What was not asked for may be anything.
-		asked := cloneTopicAttributes(has.Attributes)
-		if err := given(&asked); err != nil {
-			return err
-		}
-		if !sameTopicAttributes(name, asked, has.Attributes) {
-			return refused("Topic already exists with different attributes")
-		}
-		return nil
-	})
-	if err != nil {
+	if err := a.engine.CreateTopic(ctx, d.name, settings, d.same); err != nil {
 		return nil, createError(err)
 	}
-	return stringResult("TopicArn", name.ARN()), nil
+	return stringResult("TopicArn", d.name.ARN()), nil
 }
 
 // createError gives an error of CreateTopic its prefix, and the quota its name.

@@ -275,12 +275,6 @@ func showTopic(t *turnout.TopicInfo) map[string]string {
 	return shown
 }
 
-// cloneTopicAttributes returns a copy that shares nothing that may change.
-func cloneTopicAttributes(a turnout.TopicAttributes) turnout.TopicAttributes {
-	a.Feedback = maps.Clone(a.Feedback)
-	return a
-}
-
 // sameTopicAttributes reports whether two sets of attributes mean the same: a
 // default that is given is no different from one that is not, nor is the
 // order of the members of a document.
