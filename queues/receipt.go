@@ -234,7 +234,7 @@ func (e *Engine) Take(tx *partition.Tx, name turnout.QueueName, t Take, dst []Ta
 	} else if q.fifo.line.first != nil {
 		left.Fresh = 1
 	}
-	q.watch = watch{fresh: t.Max > 0 && left.Fresh == 0, again: t.Max > 0 && left.Again == 0, expired: !left.Expired}
+	q.watch = watch{fresh: left.Fresh == 0, again: left.Again == 0, expired: !left.Expired}
 	return dst, left
 }
 

@@ -125,10 +125,10 @@ func (r *runner) round(ctx context.Context) error {
 		return err
 	}
 	r.d.settled(p.settle)
-	r.account()
 	if err := r.accept(taken); err != nil {
 		return r.d.failIfDamaged(err)
 	}
+	r.account()
 	r.begin(ctx)
 	return nil
 }
@@ -251,9 +251,9 @@ func (r *runner) take(tx *partition.Tx, p plan) (taken []queues.Taken, left queu
 func (r *runner) account() {
 	held := int64(r.left.Held)
 	r.d.stats.held.Add(held - r.held.Swap(held))
-	if r.left.Messages-int64(r.left.Held) <= 0 && r.left.Again == 0 {
-		r.mu.Lock()
-		defer r.mu.Unlock()
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.left.Messages <= held && r.left.Again+len(r.buffer) == 0 {
 		r.health.caughtUp()
 	}
 }
