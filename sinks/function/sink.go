@@ -138,7 +138,7 @@ func (s *Sink) Attempt(ctx context.Context, d sinks.Delivery) sinks.Result {
 	target := s.url(name)
 	if target == "" {
 		return failed(permanent(sinks.CodeNoResource, fmt.Sprintf(
-			"no endpoint is configured for function %s; --function-endpoint %s=URL sets one", name.Name, name.Name)))
+			"no endpoint is configured for function %s; --function-endpoints %s=URL sets one, --function-endpoint URL one for all", name.Name, name.Name)))
 	}
 	header := http.Header{
 		"Content-Type":          {"application/json"},

@@ -150,7 +150,7 @@ func TestRefused(t *testing.T) {
 	s := newSink(t, function.Config{}, webhook.Config{})
 	require.Equal(t, sinks.Result{Failure: &sinks.Failure{
 		Code: sinks.CodeNoResource, Permanent: true,
-		Message: "no endpoint is configured for function orders:v1; --function-endpoint orders:v1=URL sets one",
+		Message: "no endpoint is configured for function orders:v1; --function-endpoints orders:v1=URL sets one, --function-endpoint URL one for all",
 	}}, s.Attempt(t.Context(), sinks.Delivery{Endpoint: arn + ":v1"}))
 
 	for _, endpoint := range []string{

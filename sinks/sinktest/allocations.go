@@ -20,7 +20,7 @@ const attemptBytesMax = 1 << 20
 // 1 MiB. It measures the whole process, so the test that calls it must not run
 // in parallel with others.
 func Allocations(t *testing.T, cfg Config) {
-	cfg = cfg.withDefaults()
+	cfg = withDefaults(cfg)
 	for name, handle := range hostiles() {
 		t.Run(strings.ReplaceAll(name, " ", "_"), func(t *testing.T) {
 			cfg.allocations(t, Endpoint{URL: "http://" + serve(t, handle)})

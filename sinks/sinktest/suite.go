@@ -5,7 +5,7 @@ import (
 	"crypto/x509"
 	"encoding/pem"
 	"io"
-	"log"
+	"log/slog"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -57,7 +57,7 @@ type Config struct {
 	IDHeader string
 }
 
-func (c Config) withDefaults() Config {
+func withDefaults(c Config) Config {
 	if c.Delivery.Body == nil {
 		c.Delivery.Body = []byte(`{"hello":"world"}`)
 	}
@@ -74,7 +74,7 @@ const returnsWithin = 10 * time.Second
 
 // Run runs the suite, but for what Allocations does.
 func Run(t *testing.T, cfg Config) {
-	cfg = cfg.withDefaults()
+	cfg = withDefaults(cfg)
 	t.Run("success", func(t *testing.T) { t.Parallel(); cfg.success(t) })
 	t.Run("status", func(t *testing.T) { t.Parallel(); cfg.statuses(t) })
 	t.Run("redirect", func(t *testing.T) { t.Parallel(); cfg.redirect(t) })
@@ -120,13 +120,12 @@ func start(t *testing.T, secure bool, answer http.HandlerFunc) (Endpoint, *recor
 	t.Helper()
 	h := &recorder{answer: answer}
 	s := httptest.NewUnstartedServer(h)
-	s.Config.ErrorLog = log.New(io.Discard, "", 0) // bad handshakes are meant
+	s.Config.ErrorLog = slog.NewLogLogger(slog.DiscardHandler, slog.LevelError) // bad handshakes are meant
 	if !secure {
 		s.Start()
 		t.Cleanup(s.Close)
 		return Endpoint{URL: s.URL}, h
 	}
-	s.EnableHTTP2 = true
 	s.StartTLS()
 	t.Cleanup(s.Close)
 	return Endpoint{

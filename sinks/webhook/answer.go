@@ -92,7 +92,7 @@ func transportFailure(ctx context.Context, req *http.Request, err error) *sinks.
 	if refusal, ok := errors.AsType[*refusal](err); ok {
 		return refused(origin(req.URL), refusal)
 	}
-	if invalid, ok := errors.AsType[*invalidTLS](err); ok {
+	if invalid, ok := errors.AsType[*tlsOptionsError](err); ok {
 		return permanent(sinks.CodeInvalidParameter, invalid.Error())
 	}
 	switch cause := context.Cause(ctx); {

@@ -86,7 +86,7 @@ func TestClassify(t *testing.T) {
 	}
 
 	for after, permanent := range map[string]bool{"-1": true, " -3600 ": true, "-0": false, "-": false, "-1x": false, "--1": false, "": false} {
-		r := classify(req, &http.Response{StatusCode: 503, Header: http.Header{"Retry-After": {after}}}, noon)
+		r := classify(req, &http.Response{StatusCode: http.StatusServiceUnavailable, Header: http.Header{"Retry-After": {after}}}, noon)
 		require.Equal(t, permanent, r.Failure.Permanent, "a negative Retry-After ends the attempts: %q", after)
 	}
 }
@@ -104,7 +104,7 @@ func TestTransportFailures(t *testing.T) {
 		{op(&refusal{"address 10.0.0.1 is not public"}), sinks.Failure{
 			Code: sinks.CodeNoPermissions, Message: "https://hooks.example:8443: address 10.0.0.1 is not public", Permanent: true,
 		}},
-		{&invalidTLS{"no PEM"}, sinks.Failure{Code: sinks.CodeInvalidParameter, Message: "no PEM", Permanent: true}},
+		{&tlsOptionsError{"no PEM"}, sinks.Failure{Code: sinks.CodeInvalidParameter, Message: "no PEM", Permanent: true}},
 		{errClosed, sinks.Failure{Code: sinks.CodeInternalError, Message: "the server is stopping"}},
 		{op(&net.DNSError{Err: "no such host", Name: "hooks.example", Server: "10.9.9.9:53"}), sinks.Failure{
 			Code: sinks.CodeConnectionFailure, Message: "the name cannot be resolved: no such host",

@@ -167,7 +167,7 @@ func (c *Client) exchange(ctx context.Context, r *Request, keep int) Answer {
 	if err != nil {
 		return Answer{Result: sinks.Result{Failure: transportFailure(ctx, req, err)}}
 	}
-	defer resp.Body.Close()
+	defer func() { _ = resp.Body.Close() }() // nobody needs what may be left of it
 	timer.Reset(c.cfg.BodyTimeout)
 
 	a := Answer{Result: classify(req, resp, time.Now()), Header: resp.Header}

@@ -47,6 +47,9 @@ type attribute struct {
 	name, member string
 }
 
+// requiredAttributes are the first ones, which every event has.
+const requiredAttributes = 4
+
 // attributes are those with a text, in the order in which they are written.
 var attributes = []attribute{
 	{"id", "id"},
@@ -91,46 +94,56 @@ func envelope(event []byte) (*members, error) {
 	if err := json.Unmarshal(event, &all); err != nil || all == nil {
 		return nil, errors.New("it is not a JSON object")
 	}
-	m := &members{text: make([]string, len(attributes)), detail: all["detail"]}
-	known := 1 // detail
-	for i, a := range attributes {
-		raw, ok := all[a.member]
-		if !ok {
-			continue
-		}
-		known++
-		if raw[0] != '"' || json.Unmarshal(raw, &m.text[i]) != nil {
-			return nil, fmt.Errorf("its %s is not a string", a.member)
-		}
+	m := &members{}
+	if err := m.setTexts(all); err != nil {
+		return nil, err
 	}
-	for i, a := range attributes[:4] {
-		if m.text[i] == "" {
-			return nil, fmt.Errorf("it has no %s", a.member)
-		}
-	}
-	if raw, ok := all["version"]; ok {
-		known++
-		if string(raw) != `"0"` {
-			return nil, errors.New("its version is not 0")
-		}
-	}
-	if raw, ok := all["resources"]; ok {
-		known++
-		var resources []string
-		if err := json.Unmarshal(raw, &resources); err != nil {
-			return nil, errors.New("its resources are not an array of strings")
-		}
-		if len(resources) > 0 {
-			m.resources = raw
-		}
-	}
-	switch {
-	case len(m.detail) == 0 || m.detail[0] != '{':
+	if m.detail = all["detail"]; len(m.detail) == 0 || m.detail[0] != '{' {
 		return nil, errors.New("it has no detail, a JSON object")
-	case known != len(all):
+	}
+	if err := m.setResources(all["resources"]); err != nil {
+		return nil, err
+	}
+	if version, ok := all["version"]; ok && string(version) != `"0"` {
+		return nil, errors.New("its version is not 0")
+	}
+	for _, member := range []string{"detail", "resources", "version"} {
+		delete(all, member)
+	}
+	if len(all) > 0 {
 		return nil, errors.New("it has members that an event does not have")
 	}
 	return m, nil
+}
+
+// setTexts takes the members with a text out of all.
+func (m *members) setTexts(all map[string]json.RawMessage) error {
+	m.text = make([]string, len(attributes))
+	for i, a := range attributes {
+		raw, ok := all[a.member]
+		if ok && (raw[0] != '"' || json.Unmarshal(raw, &m.text[i]) != nil) {
+			return fmt.Errorf("its %s is not a string", a.member)
+		}
+		if m.text[i] == "" && i < requiredAttributes {
+			return fmt.Errorf("it has no %s", a.member)
+		}
+		delete(all, a.member)
+	}
+	return nil
+}
+
+func (m *members) setResources(raw []byte) error {
+	if raw == nil {
+		return nil
+	}
+	var resources []string
+	if err := json.Unmarshal(raw, &resources); err != nil {
+		return errors.New("its resources are not an array of strings")
+	}
+	if len(resources) > 0 {
+		m.resources = raw
+	}
+	return nil
 }
 
 // structured returns the event in JSON format.

@@ -26,9 +26,9 @@ type nameServer struct {
 func startNameServer(t *testing.T, answer func(name string, v6 bool, n int) []netip.Addr) *net.Resolver {
 	t.Helper()
 	s := &nameServer{answer: answer, calls: map[string]int{}}
-	udp, err := net.ListenPacket("udp", "127.0.0.1:0") //nolint:noctx // it is bound at once
+	udp, err := net.ListenPacket("udp", "127.0.0.1:0")
 	require.NoError(t, err)
-	tcp, err := net.Listen("tcp", "127.0.0.1:0") //nolint:noctx // as above
+	tcp, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
 	var wg sync.WaitGroup
 	wg.Go(func() { s.serveUDP(udp) })

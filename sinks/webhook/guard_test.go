@@ -154,7 +154,7 @@ func TestAddressForms(t *testing.T) {
 func TestRebinding(t *testing.T) {
 	t.Parallel()
 
-	listener, err := net.Listen("tcp", "127.0.0.1:0") //nolint:noctx // it is bound at once
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
 	var accepted atomic.Int32
 	var wg sync.WaitGroup

@@ -3,6 +3,7 @@ package webhook
 import (
 	"bytes"
 	"context"
+	"maps"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -84,9 +85,7 @@ func (c *Client) build(ctx context.Context, r *Request, now time.Time) (*http.Re
 		// may get a delivery twice anyway, and knows it by its id.
 		req.Header["Idempotency-Key"] = []string{}
 	}
-	for name, values := range event {
-		req.Header[name] = values
-	}
+	maps.Copy(req.Header, event)
 	if len(req.Header["User-Agent"]) == 0 {
 		req.Header["User-Agent"] = []string{c.cfg.UserAgent}
 	}

@@ -49,27 +49,27 @@ func (o *TLSOptions) Validate() error {
 	return err
 }
 
-// invalidTLS is a fault in TLSOptions.
-type invalidTLS struct{ reason string }
+// tlsOptionsError is a fault in TLSOptions.
+type tlsOptionsError struct{ reason string }
 
-func (e *invalidTLS) Error() string { return e.reason }
+func (e *tlsOptionsError) Error() string { return e.reason }
 
 // config returns the configuration of connections to https; o may be nil.
 func (o *TLSOptions) config(roots *x509.CertPool) (*tls.Config, error) {
-	c := &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: roots, NextProtos: []string{"h2", "http/1.1"}}
+	c := &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: roots, NextProtos: []string{"http/1.1"}}
 	if o == nil {
 		return c, nil
 	}
 	if len(o.Roots) > 0 {
 		c.RootCAs = x509.NewCertPool()
 		if !c.RootCAs.AppendCertsFromPEM(o.Roots) {
-			return nil, &invalidTLS{"the certificate authorities are not certificates in PEM"}
+			return nil, &tlsOptionsError{"the certificate authorities are not certificates in PEM"}
 		}
 	}
 	if len(o.Certificate) > 0 || len(o.Key) > 0 {
 		pair, err := tls.X509KeyPair(o.Certificate, o.Key)
 		if err != nil { // its text may quote the input
-			return nil, &invalidTLS{"the client certificate and its key are not a pair in PEM"}
+			return nil, &tlsOptionsError{"the client certificate and its key are not a pair in PEM"}
 		}
 		c.Certificates = []tls.Certificate{pair}
 	}
@@ -177,9 +177,12 @@ func (t *transports) close() {
 
 // transport returns a transport that speaks TLS as config says.
 func (t *transports) transport(config *tls.Config, idleMax int) *http.Transport {
+	// HTTP/2 is left out: between its frames an endpoint may send any number of
+	// others, each of which costs memory until the deadline (measured: 9 MiB a
+	// second) and, if net/http does not know its type, a line of its own on the
+	// standard log. Connections are kept; that is most of what it would bring.
 	protocols := new(http.Protocols)
 	protocols.SetHTTP1(true)
-	protocols.SetHTTP2(true)
 	return &http.Transport{
 		Proxy:       nil, // not the environment's: it would connect in our place, unchecked
 		DialContext: t.dial,
@@ -192,16 +195,6 @@ func (t *transports) transport(config *tls.Config, idleMax int) *http.Transport 
 		MaxResponseHeaderBytes: responseHeaderBytesMax,
 		DisableCompression:     true, // what is not unpacked cannot be a bomb
 		Protocols:              protocols,
-		HTTP2: &http.HTTP2Config{
-			// What an endpoint may send unread: no more than is read of an answer, and a little.
-			MaxReceiveBufferPerStream:     64 << 10,
-			MaxReceiveBufferPerConnection: 256 << 10,
-			MaxReadFrameSize:              16 << 10,
-			MaxDecoderHeaderTableSize:     4 << 10,
-			// A dead connection takes down all its requests: find out.
-			SendPingTimeout: 15 * time.Second,
-			PingTimeout:     5 * time.Second,
-		},
 	}
 }
 
