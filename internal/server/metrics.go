@@ -18,6 +18,7 @@ func (s *Server) newMetrics(w *web) *metrics.Registry {
 	reportWriter(registry, s.rooms)
 	reportQueues(registry, s.rooms, s.cfg.MetricsQueuesMax)
 	reportBroker(registry, s.rooms)
+	reportDeliveries(registry, s.rooms)
 	reportDisk(registry, s.rooms.disk)
 	if engine, ok := s.rooms.store.(*pebblestore.Store); ok {
 		reportStore(registry, engine)
@@ -173,6 +174,9 @@ func reportBroker(r *metrics.Registry, rooms *rooms) {
 	t.counter("turnout_rule_matches_total", "Matches: rules summed over events.", func(s read) float64 { return float64(s.Matched) })
 	t.counter("turnout_deliveries_to_queues_total", "Deliveries into queues that are targets.", func(s read) float64 { return float64(s.ToQueues) })
 	t.counter("turnout_deliveries_to_buses_total", "Deliveries to buses that are targets.", func(s read) float64 { return float64(s.ToBuses) })
+	t.counter("turnout_deliveries_to_topics_total", "Messages to topics that are targets.", func(s read) float64 { return float64(s.ToTopics) })
+	t.counter("turnout_deliveries_to_endpoints_total", "Deliveries handed to the dispatch engine: to API destinations and functions.", func(s read) float64 { return float64(s.ToEndpoints) })
+	t.counter("turnout_events_injected_total", "Events replayed, or fired by schedules.", func(s read) float64 { return float64(s.Injected) })
 	t.counter("turnout_deliveries_dead_lettered_total", "Deliveries that failed and went to a dead-letter queue.", func(s read) float64 { return float64(s.DeadLettered) })
 	t.counter("turnout_deliveries_lost_total", "Deliveries that failed and that no dead-letter queue took.", func(s read) float64 { return float64(s.Lost) })
 	t.counter("turnout_bus_loops_total", "Deliveries not made because the event had passed the bus already.", func(s read) float64 { return float64(s.BusLoops) })

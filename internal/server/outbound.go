@@ -17,6 +17,7 @@ import (
 	"github.com/seed567880c8/turnout/internal/config"
 	"github.com/seed567880c8/turnout/internal/secret"
 	"github.com/seed567880c8/turnout/sinks"
+	"github.com/seed567880c8/turnout/sinks/function"
 	"github.com/seed567880c8/turnout/sinks/webhook"
 )
 
@@ -61,6 +62,17 @@ func (o *outbound) Endpoint(arn string) (dispatch.Endpoint, error) {
 
 // function returns the sink of a function, for subscriptions.
 func (o *outbound) function(string) (sinks.Sink, error) { return o.functions, nil }
+
+// newFunctions returns the sink that invokes functions where the settings say.
+func newFunctions(cfg config.Config, client *webhook.Client) (sinks.Sink, error) {
+	sink, err := function.New(function.Config{
+		Client: client, Endpoint: cfg.Function.Endpoint, Endpoints: cfg.Function.Endpoints, Timeout: cfg.Webhook.Timeout,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("function: %w", err)
+	}
+	return sink, nil
+}
 
 // keyFileName is the file in the data directory for the key that a server
 // makes when it is given none.

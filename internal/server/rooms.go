@@ -105,6 +105,9 @@ func newRooms(cfg config.Config, s store.Store, with surroundings) (*rooms, erro
 
 // newOutbound loads what is delivered to, and the engine that delivers there.
 func (r *rooms) newOutbound(cfg config.Config, with surroundings) (err error) {
+	if r.functions, err = newFunctions(cfg, with.client); err != nil {
+		return err
+	}
 	r.connections, err = connections.New(r.loop, r.store, connections.Config{
 		Random: rand.Reader, Keys: with.keys, Client: with.client, Log: with.log, StrictAWS: cfg.StrictAWS, Timeout: cfg.Webhook.Timeout,
 	})
