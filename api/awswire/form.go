@@ -33,8 +33,20 @@ type formPair struct {
 // one source with different values is an error (CodeMalformedRequest), as are
 // bad percent escapes and text that is not UTF-8.
 func ParseForm(sources ...string) (*Form, error) {
+	texts := make([][]byte, len(sources))
+	for i, s := range sources {
+		texts[i] = []byte(s)
+	}
+	return parseForm(texts...)
+}
+
+// parseForm is ParseForm. The Form shares no memory with the sources.
+func parseForm(sources ...[]byte) (*Form, error) {
 	f := &Form{}
 	for _, s := range sources {
+		if len(s) == 0 {
+			continue
+		}
 		from := len(f.pairs)
 		if err := f.parse(s); err != nil {
 			return nil, err
@@ -52,16 +64,17 @@ func ParseForm(sources ...string) (*Form, error) {
 	return f, nil
 }
 
-func (f *Form) parse(s string) error {
+func (f *Form) parse(s []byte) error {
 	arena := make([]byte, 0, len(s)) // decoding never lengthens, so the arena never moves
-	for pair := range strings.SplitSeq(s, "&") {
-		if pair == "" {
+	f.pairs = slices.Grow(f.pairs, min(bytes.Count(s, []byte{'&'})+1, formPairsMax))
+	for pair := range bytes.SplitSeq(s, []byte{'&'}) {
+		if len(pair) == 0 {
 			continue
 		}
 		if len(f.pairs) >= formPairsMax {
 			return turnout.Errorf(turnout.CodeMalformedRequest, "The request has more than %d parameters.", formPairsMax)
 		}
-		rawKey, rawValue, _ := strings.Cut(pair, "=")
+		rawKey, rawValue, _ := bytes.Cut(pair, []byte{'='})
 		from := len(arena)
 		var ok bool
 		arena, ok = unescape(arena, rawKey)
@@ -79,7 +92,7 @@ func (f *Form) parse(s string) error {
 }
 
 // unescape appends s with + and %XX decoded.
-func unescape(dst []byte, s string) ([]byte, bool) {
+func unescape(dst, s []byte) ([]byte, bool) {
 	for i := 0; i < len(s); i++ {
 		switch c := s[i]; c {
 		case '+':

@@ -305,7 +305,7 @@ func (x *exchange) routeQuery(body []byte) error {
 	if t != formType && t != "" {
 		body = nil // not parameters; the URL may hold an Action all the same
 	}
-	form, err := ParseForm(string(body), x.r.URL.RawQuery)
+	form, err := parseForm(body, []byte(x.r.URL.RawQuery))
 	if err != nil {
 		return err
 	}
