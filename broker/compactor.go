@@ -47,6 +47,12 @@ func (c *compactor) changed(b *Broker, bus turnout.BusName) {
 	if todo := b.catalog.View(bus).Compaction(compactInline); todo != nil {
 		b.compact(todo)
 	}
+	c.noticed(b, bus)
+}
+
+// noticed is changed for where nothing may block, such as OnDurable: all
+// merges are left to run.
+func (c *compactor) noticed(b *Broker, bus turnout.BusName) {
 	view := b.catalog.View(bus)
 	if view.LayerCount() < 2 {
 		return

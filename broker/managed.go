@@ -45,7 +45,7 @@ func (b *Broker) PrepareArchiveRule(archive turnout.ArchiveName, bus turnout.Bus
 		}
 		b.catalog.PutRule(tx, r)
 		b.catalog.PutTargets(tx, name, []*catalog.Target{target})
-		tx.OnDurable(func() { b.compactor.changed(b, bus) })
+		tx.OnDurable(func() { b.compactor.noticed(b, bus) })
 		return nil
 	}, nil
 }
@@ -59,7 +59,7 @@ func (b *Broker) DeleteArchiveRule(tx *partition.Tx, archive turnout.ArchiveName
 	}
 	b.catalog.RemoveTargets(tx, name, []string{archive.Name})
 	b.catalog.DeleteRule(tx, name)
-	tx.OnDurable(func() { b.compactor.changed(b, bus) })
+	tx.OnDurable(func() { b.compactor.noticed(b, bus) })
 }
 
 // TargetByNumber returns the rule and the id of the target that has a number
