@@ -17,11 +17,13 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/eventbridge"
+	"github.com/aws/aws-sdk-go-v2/service/sns"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	"github.com/aws/aws-sdk-go-v2/service/sts"
 	"github.com/stretchr/testify/require"
 
 	"github.com/seed567880c8/turnout/internal/config"
+	"github.com/seed567880c8/turnout/internal/memnet"
 	"github.com/seed567880c8/turnout/internal/server"
 	"github.com/seed567880c8/turnout/internal/store/pebblestore"
 )
@@ -42,6 +44,7 @@ type Bus struct {
 	chance    *rand.Rand
 	disk      *pebblestore.Memory
 	network   atomic.Pointer[network]
+	outside   outside
 	transport atomic.Pointer[http.Transport] // of this start of the server: no connection outlives it
 	cancel    context.CancelFunc             // nil: stopped
 	done      chan error
@@ -62,6 +65,10 @@ func Start(t *testing.T, cfg config.Config) *Bus {
 		cfg:    cfg,
 		chance: rand.New(rand.NewPCG(1, 2)), //nolint:gosec // a failure must repeat
 		disk:   pebblestore.NewMemory(),
+	}
+	b.outside.servers = map[string]*memnet.Listener{}
+	if b.cfg.Secret.Key == "" { // one that outlives restarts, as a key file does
+		b.cfg.Secret.Key = "c2VjcmV0cyBvZiB0ZXN0cyBhcmUgbm8gc2VjcmV0cyE="
 	}
 	b.boot()
 	t.Cleanup(func() {
@@ -93,7 +100,7 @@ func (b *Bus) boot() {
 	if old != nil {
 		old.CloseIdleConnections()
 	}
-	s, err := server.New(b.cfg, server.Options{Log: slog.New(slog.DiscardHandler), Version: "test", Store: store, Listener: network})
+	s, err := server.New(b.cfg, server.Options{Log: slog.New(slog.DiscardHandler), Version: "test", Store: store, Listener: network, Dial: b.outside.dial})
 	require.NoError(b.t, err, "open the server")
 	var ctx context.Context
 	ctx, b.cancel = context.WithCancel(context.WithoutCancel(b.t.Context()))
@@ -172,6 +179,16 @@ func (b *Bus) EventBridge() *eventbridge.Client { return b.EventBridgeIn(Account
 // EventBridgeIn returns a client for an account and a region. It does not retry.
 func (b *Bus) EventBridgeIn(account, region string) *eventbridge.Client {
 	return eventbridge.New(eventbridge.Options{
+		Region: region, BaseEndpoint: aws.String(URL), Credentials: key(account), HTTPClient: b.HTTP(), Retryer: aws.NopRetryer{},
+	})
+}
+
+// SNS returns a client for the default account and region.
+func (b *Bus) SNS() *sns.Client { return b.SNSIn(Account, Region) }
+
+// SNSIn returns a client for an account and a region. It does not retry.
+func (b *Bus) SNSIn(account, region string) *sns.Client {
+	return sns.New(sns.Options{
 		Region: region, BaseEndpoint: aws.String(URL), Credentials: key(account), HTTPClient: b.HTTP(), Retryer: aws.NopRetryer{},
 	})
 }
