@@ -143,3 +143,16 @@ func TestPlainHTTPEndpointsAreAnOption(t *testing.T) {
 	cfg.HTTPEndpoints = true
 	require.Contains(t, ask(t, New(agreeable{}, cfg), "CreateApiDestination", body), "ApiDestinationArn")
 }
+
+// cancellable is an engine whose replays run.
+type cancellable struct{ agreeable }
+
+func (cancellable) CancelReplay(_ context.Context, name turnout.ReplayName) (turnout.Replay, error) {
+	return turnout.Replay{ReplaySpec: turnout.ReplaySpec{ReplayName: name}, State: turnout.ReplayCancelling, StateReason: "asked to"}, nil
+}
+
+func TestCancelReplay(t *testing.T) {
+	t.Parallel()
+	got := ask(t, New(agreeable{}, Config{Replays: cancellable{}}), "CancelReplay", `{"ReplayName":"r"}`)
+	require.Contains(t, got, `:replay/r","State":"CANCELLING","StateReason":"asked to"}`)
+}

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/cockroachdb/datadriven"
 	"github.com/stretchr/testify/require"
@@ -35,9 +36,11 @@ func call(t *testing.T, h http.Handler, account, target, body string) (int, stri
 // in virtual time. A command is an operation of EventBridge; its input is the
 // request, or empty for {}. account= speaks for another account, and repeat=N
 // sends the request N times with 1, 2, … for %d and shows the last answer.
+// $NAME$ in a request is the ARN of the connection of that name.
 // Nothing runs schedules, except in the file schedules, and endpoints are https.
 //
 //	queues NAME …          creates queues
+//	sleep DURATION         lets time pass
 //	receive queue=NAME     shows the messages of a queue, oldest first, and deletes them
 func TestWire(t *testing.T) {
 	t.Parallel()
@@ -60,7 +63,7 @@ type wire struct {
 	handler http.Handler
 }
 
-var eventID = regexp.MustCompile(`[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}`)
+var eventID = regexp.MustCompile(`[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}(-[0-9a-f]{6})?`)
 
 func (w *wire) run(t *testing.T, d *datadriven.TestData) string {
 	account, times := "000000000000", 1
@@ -77,6 +80,11 @@ func (w *wire) run(t *testing.T, d *datadriven.TestData) string {
 			require.Equal(t, http.StatusOK, status, answer)
 		}
 		return ""
+	case "sleep":
+		pause, err := time.ParseDuration(d.CmdArgs[0].Key)
+		require.NoError(t, err)
+		time.Sleep(pause)
+		return ""
 	case "receive":
 		return w.receive(t, d)
 	}
@@ -84,6 +92,13 @@ func (w *wire) run(t *testing.T, d *datadriven.TestData) string {
 	if body == "" {
 		body = "{}"
 	}
+	body = connectionMark.ReplaceAllStringFunc(body, func(name string) string {
+		_, answer := call(t, w.handler, account, "AWSEvents.DescribeConnection", fmt.Sprintf(`{"Name":%q}`, name[1:len(name)-1]))
+		var c struct{ ConnectionArn string }
+		require.NoError(t, json.Unmarshal([]byte(answer), &c))
+		require.NotEmpty(t, c.ConnectionArn, answer)
+		return c.ConnectionArn
+	})
 	status, answer := 0, ""
 	for i := range times {
 		status, answer = call(t, w.handler, account, "AWSEvents."+d.Cmd, strings.ReplaceAll(body, "%d", fmt.Sprint(i+1)))
@@ -93,6 +108,8 @@ func (w *wire) run(t *testing.T, d *datadriven.TestData) string {
 	}
 	return fmt.Sprintf("%d %s\n", status, eventID.ReplaceAllString(answer, "<uuid>"))
 }
+
+var connectionMark = regexp.MustCompile(`\$[a-z]+\$`)
 
 // receive shows the messages of a queue: the body, and what of group, trace
 // header and attributes it has.
