@@ -158,3 +158,40 @@ func TestUnknownScenarioAndFlagsAreRefused(t *testing.T) {
 	_, err = running("ftp://x", 0)
 	require.Error(t, err)
 }
+
+func TestDeliveriesAreRead(t *testing.T) {
+	t.Parallel()
+	host, requests := capture(t, `{"FailedEntryCount":0}`)
+	c := &course{target: &target{process: &process{host: host}}, detail: "filler"}
+	want := []mark{{seq: 1, at: 1767225600123456789, to: 3, group: 4}, {seq: 5}}
+	require.NoError(t, c.publish(connect(t, host), want...))
+	var in struct{ Entries []struct{ Detail string } }
+	require.NoError(t, json.NewDecoder((<-requests).Body).Decode(&in))
+	for i, e := range in.Entries {
+		require.True(t, json.Valid([]byte(e.Detail)))
+		require.Equal(t, want[i], readMark([]byte(e.Detail)))
+	}
+	require.Equal(t, mark{seq: -1, at: -1, to: -1, group: -1}, readMark([]byte(`{"seq":x}`)))
+}
+
+func TestLedger(t *testing.T) {
+	t.Parallel()
+	g := &ledger{counts: map[int64]int{}, last: map[int]int64{}}
+	for _, m := range []mark{{seq: 0, group: 0}, {seq: 2, group: 0}, {seq: 1, group: 1}, {seq: 1, group: 1}, {seq: 0, group: 0}, {seq: 3, group: 1}} {
+		g.add(m)
+	}
+	require.Zero(t, g.disorder, "a repetition is no disorder, and groups do not wait for each other")
+	require.EqualValues(t, 1, g.missing(5))
+	g.add(mark{seq: 4, group: 2})
+	g.add(mark{seq: -2, group: 2})
+	require.Equal(t, 1, g.disorder)
+
+	began := time.Now()
+	g.times = nil
+	for _, second := range []int{0, 10, 11, 12, 13, 30, 31, 40} {
+		g.times = append(g.times, began.Add(time.Duration(second)*time.Second))
+	}
+	n, highest := g.figures(began.Add(time.Second), began.Add(35*time.Second), 2*time.Second)
+	require.Equal(t, 6, n)
+	require.InDelta(t, 1.5, highest, 1e-9, "three within two seconds")
+}

@@ -131,6 +131,7 @@ func runOutage(ctx context.Context, l *lab) (_ *result, err error) {
 	for i, name := range []string{"plain", "grouped"} {
 		ledgers[i].report(r, name+"_", normalFrom, normalTo, up, total)
 	}
+	r.set("grouped_out_of_order", float64(ledgers[1].disorder))
 	r.set("rss_peak_while_down_mib", float64(rssDown)/(1<<20))
 	_, rss := c.memory()
 	r.set("rss_peak_mib", float64(rss)/(1<<20))
@@ -161,5 +162,4 @@ func (g *ledger) report(r *result, prefix string, normalFrom, normalTo, up time.
 	r.set(prefix+"all_after_s", g.times[len(g.times)-1].Sub(up).Seconds())
 	r.set(prefix+"lost", float64(total-int64(len(g.counts))))
 	r.set(prefix+"repeated", float64(len(g.times)-len(g.counts)))
-	r.set(prefix+"out_of_order", float64(g.disorder))
 }
