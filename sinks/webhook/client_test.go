@@ -17,7 +17,10 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"runtime"
+	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -187,6 +190,68 @@ func TestServerThatClosesIdleConnections(t *testing.T) {
 		r := client.Do(t.Context(), &webhook.Request{URL: s.URL, Body: []byte("x")})
 		require.Nil(t, r.Failure, "a connection that was closed meanwhile is no failure")
 		s.CloseClientConnections()
+	}
+}
+
+func TestServerThatDoesNotRead(t *testing.T) {
+	t.Parallel()
+
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	conns := make(chan net.Conn, 1) // the one connection
+	go func() {
+		if c, err := l.Accept(); err == nil {
+			conns <- c
+		}
+	}()
+	t.Cleanup(func() {
+		require.NoError(t, (<-conns).Close())
+		require.NoError(t, l.Close())
+	})
+	client := local(t, webhook.Config{})
+	r := client.Do(t.Context(), &webhook.Request{
+		URL: "http://" + l.Addr().String(), Body: make([]byte, 32<<20), Timeout: 100 * time.Millisecond,
+	})
+	require.Equal(t, sinks.CodeTimeout, r.Failure.Code, "more than the sockets hold waits no longer than anything else")
+}
+
+func TestLongChainOfCertificates(t *testing.T) { //nolint:paralleltest // it measures the whole process
+	certificate, key := pair(t, "x")
+	leaf, err := tls.X509KeyPair(certificate, key)
+	require.NoError(t, err)
+	// As many as may be sent, and more.
+	for _, n := range []int{32 << 10 / (len(leaf.Certificate[0]) + 5), 600} {
+		long := leaf
+		long.Certificate = slices.Repeat(leaf.Certificate, n)
+		l, err := tls.Listen("tcp", "127.0.0.1:0", &tls.Config{Certificates: []tls.Certificate{long}})
+		require.NoError(t, err)
+		var done sync.WaitGroup
+		done.Go(func() {
+			for {
+				c, err := l.Accept()
+				if err != nil {
+					return
+				}
+				_, _ = c.Read(make([]byte, 1)) // shakes hands first
+				_ = c.Close()
+			}
+		})
+		client := local(t, webhook.Config{})
+		least := uint64(1 << 62)
+		for range 3 {
+			var before, after runtime.MemStats
+			runtime.ReadMemStats(&before)
+			r := client.Do(t.Context(), &webhook.Request{URL: "https://" + l.Addr().String()})
+			runtime.ReadMemStats(&after)
+			require.Equal(t, sinks.CodeConnectionFailure, r.Failure.Code)
+			least = min(least, after.TotalAlloc-before.TotalAlloc)
+		}
+		require.NoError(t, l.Close())
+		done.Wait()
+		t.Logf("%d certificates: %d KiB with the server's", n, least>>10)
+		if n < 600 { // the server's share of more is more than the client's
+			require.LessOrEqual(t, least, uint64(1<<20))
+		}
 	}
 }
 

@@ -22,8 +22,8 @@ const (
 	idleConnTimeout  = 90 * time.Second
 	// handshakeBytesMax bounds what a server may send before a connection is
 	// made. A chain of certificates has 3–6 KiB, and what is parsed of it takes
-	// several times as much memory.
-	handshakeBytesMax = 64 << 10
+	// many times as much memory.
+	handshakeBytesMax = 32 << 10
 	// dnsBytesMax bounds the answer to a name's query over TCP; over UDP it is
 	// bounded anyway. An owner of a name may give it thousands of addresses, for
 	// each of which the resolver opens a socket to find their order.
