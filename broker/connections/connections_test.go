@@ -1,10 +1,16 @@
 package connections_test
 
 import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
 	"encoding/json"
+	"encoding/pem"
 	"errors"
 	"fmt"
 	"io"
+	"math/big"
 	"net/http"
 	"strings"
 	"sync"
@@ -151,6 +157,41 @@ func TestUpdateMergesWhatIsNotGiven(t *testing.T) {
 	})
 }
 
+func TestKeyOfACertificateIsASecretAnyway(t *testing.T) {
+	t.Parallel()
+	bubble(t, connections.Config{}, func(n *node) {
+		auth := basicAuth()
+		auth.Invocation.Body = []turnout.Parameter{{Key: "Turnout-TLS-Key", Value: "k"}}
+		_, err := n.CreateConnection(n.t.Context(), turnout.Connection{ConnectionName: connectionNamed("c"), Auth: auth})
+		requireCode(n.t, err, turnout.CodeValidation,
+			"Parameter AuthParameters.InvocationHttpParameters is not valid. Reason: turnout-tls-key must be PEM, or PEM in base64.")
+		auth.Invocation.Body = append(certificate(n.t), turnout.Parameter{Key: "m", Value: "v"})
+		c := n.create("c", auth)
+		require.Equal(t, []turnout.Parameter{
+			{Key: "turnout-tls-certificate", Value: auth.Invocation.Body[0].Value}, {Key: "turnout-tls-key", Secret: true}, {Key: "m", Value: "v"},
+		}, c.Auth.Invocation.Body)
+	})
+}
+
+// certificate returns settings of a certificate and its key.
+func certificate(t *testing.T) []turnout.Parameter {
+	t.Helper()
+	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	require.NoError(t, err)
+	template := &x509.Certificate{SerialNumber: big.NewInt(1)}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, private.Public(), private)
+	require.NoError(t, err)
+	key, err := x509.MarshalPKCS8PrivateKey(private)
+	require.NoError(t, err)
+	text := func(kind string, bytes []byte) string {
+		return string(pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: bytes}))
+	}
+	return []turnout.Parameter{
+		{Key: "turnout-tls-certificate", Value: text("CERTIFICATE", der)},
+		{Key: "turnout-tls-key", Value: text("PRIVATE KEY", key)},
+	}
+}
+
 func TestUpdatesDoNotOverwriteEachOther(t *testing.T) {
 	t.Parallel()
 	bubble(t, connections.Config{}, func(n *node) {
@@ -268,31 +309,37 @@ func TestBadInputChangesNothing(t *testing.T) {
 		require.NoError(t, err)
 		require.Empty(t, list)
 
-		c := n.create("c", basicAuth())
+		connection := n.create("c", basicAuth())
 		const limit = "The requested resource exceeds the maximum number allowed."
 		_, err = n.CreateConnection(ctx, turnout.Connection{ConnectionName: connectionNamed("x"), Auth: basicAuth()})
 		requireCode(n.t, err, turnout.CodeLimitExceeded, limit)
 
-		good := turnout.APIDestination{APIDestinationName: destinationNamed("d"), ConnectionARN: c.ARN(), HTTPMethod: http.MethodPost, Endpoint: "https://x.example/*"}
-		for want, change := range map[string]func(*turnout.APIDestination){
-			"Parameter Name is not valid.": func(d *turnout.APIDestination) { d.Name = "" },
-			"Parameter InvocationEndpoint is not valid. Reason: the URL must begin with https://.":                                       func(d *turnout.APIDestination) { d.Endpoint = "ftp://x" },
-			"Parameter InvocationEndpoint is not valid. Reason: the URL cannot be parsed.":                                               func(d *turnout.APIDestination) { d.Endpoint = "https://%" },
-			"Parameter InvocationEndpoint is not valid. Reason: the URL names no host.":                                                  func(d *turnout.APIDestination) { d.Endpoint = "https:///x" },
-			"Parameter InvocationEndpoint is not valid. Reason: the host of the URL cannot hold a wildcard.":                             func(d *turnout.APIDestination) { d.Endpoint = "https://*.example/" },
-			"Parameter InvocationEndpoint is not valid. Reason: the URL is longer than 2048 bytes.":                                      func(d *turnout.APIDestination) { d.Endpoint += strings.Repeat("x", 2048) },
-			"Parameter InvocationEndpoint is not valid. Reason: the URL must not hold a user name or password: a connection holds them.": func(d *turnout.APIDestination) { d.Endpoint = "https://u:p@x/" },
-			"Parameter HttpMethod is not valid.":                                                                                         func(d *turnout.APIDestination) { d.HTTPMethod = "CONNECT" },
-			"Parameter ConnectionArn is not valid. Reason: Provided Arn is not in correct format.":                                       func(d *turnout.APIDestination) { d.ConnectionARN = "arn" },
-			"Failed to describe the connection(s). Connection 'c' does not exist.":                                                       func(d *turnout.APIDestination) { d.ConnectionARN += "0" },
-			"Failed to describe the connection(s). Connection 'nope' does not exist.": func(d *turnout.APIDestination) {
-				d.ConnectionARN = strings.Replace(d.ConnectionARN, "/c/", "/nope/", 1)
+		good := turnout.APIDestination{APIDestinationName: destinationNamed("d"), ConnectionARN: connection.ARN(), HTTPMethod: http.MethodPost, Endpoint: "https://x.example/*"}
+		for _, c := range []struct {
+			change func(d *turnout.APIDestination)
+			want   string
+		}{
+			{func(d *turnout.APIDestination) { d.Name = "" }, "Parameter Name is not valid."},
+			{func(d *turnout.APIDestination) { d.Endpoint = "ftp://x" }, "Parameter InvocationEndpoint is not valid. Reason: the URL must begin with https://."},
+			{func(d *turnout.APIDestination) { d.Endpoint = "https://%" }, "Parameter InvocationEndpoint is not valid. Reason: the URL cannot be parsed."},
+			{func(d *turnout.APIDestination) { d.Endpoint = "https:///x" }, "Parameter InvocationEndpoint is not valid. Reason: the URL names no host."},
+			{func(d *turnout.APIDestination) { d.Endpoint = "https://*.example/" }, "Parameter InvocationEndpoint is not valid. Reason: the host of the URL cannot hold a wildcard."},
+			{func(d *turnout.APIDestination) { d.Endpoint += strings.Repeat("x", 2048) }, "Parameter InvocationEndpoint is not valid. Reason: the URL is longer than 2048 bytes."},
+			{func(d *turnout.APIDestination) { d.Endpoint = "https://u:p@x/" }, "Parameter InvocationEndpoint is not valid. Reason: the URL must not hold a user name or password: a connection holds them."},
+			{func(d *turnout.APIDestination) { d.HTTPMethod = "CONNECT" }, "Parameter HttpMethod is not valid."},
+			{func(d *turnout.APIDestination) { d.ConnectionARN = "arn" }, "Parameter ConnectionArn is not valid. Reason: Provided Arn is not in correct format."},
+			{func(d *turnout.APIDestination) { d.ConnectionARN += "0" }, "Failed to describe the connection(s). Connection 'c' does not exist."},
+			{
+				func(d *turnout.APIDestination) {
+					d.ConnectionARN = strings.Replace(d.ConnectionARN, "/c/", "/nope/", 1)
+				},
+				"Failed to describe the connection(s). Connection 'nope' does not exist.",
 			},
 		} {
 			bad := good
-			change(&bad)
+			c.change(&bad)
 			_, err := n.CreateAPIDestination(ctx, bad)
-			require.EqualError(t, err, want)
+			require.EqualError(t, err, c.want)
 		}
 		d, err := n.CreateAPIDestination(ctx, good)
 		require.NoError(t, err)

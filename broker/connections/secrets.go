@@ -55,11 +55,9 @@ func normalize(a turnout.ConnectionAuth) turnout.ConnectionAuth {
 		n.AuthorizationEndpoint, n.HTTPMethod, n.OAuthParameters = a.AuthorizationEndpoint, a.HTTPMethod, a.OAuthParameters
 	}
 	n = cloneAuth(n)
-	for _, set := range []*turnout.HTTPParameters{&n.OAuthParameters, &n.Invocation} {
-		for i := range set.Header {
-			if apidestination.IsSecretSetting(set.Header[i].Key) {
-				set.Header[i].Secret = true
-			}
+	for p := range eachParameter(&n) {
+		if apidestination.IsSecretSetting(p.Key) {
+			p.Secret = true
 		}
 	}
 	return n

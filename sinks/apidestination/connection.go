@@ -26,16 +26,16 @@ const (
 	settingKey         = "turnout-tls-key"
 )
 
-// IsSetting reports whether a header parameter of a connection is one of those
-// that are not sent but say how to send. Their values may be PEM, which is
-// longer than AWS allows a header parameter to be, and has several lines.
-func IsSetting(header string) bool {
-	return len(header) > len(settingPrefix) && strings.EqualFold(header[:len(settingPrefix)], settingPrefix)
+// isSetting reports whether a header or body parameter is one of those that are
+// not sent but say how to send. Body parameters are, too, because AWS bounds
+// the values of headers to one line of 512 characters, which PEM is beyond.
+func isSetting(key string) bool {
+	return len(key) > len(settingPrefix) && strings.EqualFold(key[:len(settingPrefix)], settingPrefix)
 }
 
-// IsSecretSetting reports whether a setting's value is a secret even if it was
-// not declared one.
-func IsSecretSetting(header string) bool { return strings.EqualFold(header, settingKey) }
+// IsSecretSetting reports whether a header or body parameter of a connection is
+// a setting whose value is a secret even if it was not declared one.
+func IsSecretSetting(key string) bool { return strings.EqualFold(key, settingKey) }
 
 // Config is what connections and sinks work with.
 type Config struct {
@@ -74,7 +74,7 @@ type Outcome struct {
 // that made it. The error is CodeValidation and says which parameter is wrong.
 func NewConnection(c *turnout.Connection, cfg Config, observe func(Outcome)) (*Connection, error) {
 	n := &Connection{}
-	settings, sent, err := splitSettings(c.Auth.Invocation.Header, "InvocationHttpParameters")
+	settings, sent, err := splitSettings(&c.Auth.Invocation, "InvocationHttpParameters")
 	if err != nil {
 		return nil, err
 	}
@@ -84,10 +84,10 @@ func NewConnection(c *turnout.Connection, cfg Config, observe func(Outcome)) (*C
 	if n.tls, err = tlsOptions(settings, "InvocationHttpParameters"); err != nil {
 		return nil, err
 	}
-	if n.header, err = headers(sent, "InvocationHttpParameters"); err != nil {
+	if n.header, err = headers(sent.Header, "InvocationHttpParameters"); err != nil {
 		return nil, err
 	}
-	n.query, n.body = parameters(c.Auth.Invocation.Query), parameters(c.Auth.Invocation.Body)
+	n.query, n.body = parameters(sent.Query), parameters(sent.Body)
 	if n.cloudEvents != webhook.CloudEventsOff && len(n.body) > 0 {
 		return nil, invalid("InvocationHttpParameters", "BodyParameters cannot be added to a CloudEvent")
 	}
@@ -156,27 +156,41 @@ func (n *Connection) signing(keys string) error {
 	return nil
 }
 
-// splitSettings tells the settings among the headers from what is sent.
-func splitSettings(all []turnout.Parameter, where string) (settings map[string]string, sent []turnout.Parameter, err error) {
+// splitSettings tells the settings among the parameters from what is sent.
+func splitSettings(all *turnout.HTTPParameters, where string) (settings map[string]string, sent turnout.HTTPParameters, err error) {
 	settings = make(map[string]string)
-	for _, p := range all {
-		if !IsSetting(p.Key) {
-			sent = append(sent, p)
-			continue
+	sent.Query = all.Query
+	for _, lists := range []struct {
+		from []turnout.Parameter
+		to   *[]turnout.Parameter
+	}{{all.Header, &sent.Header}, {all.Body, &sent.Body}} {
+		for _, p := range lists.from {
+			if !isSetting(p.Key) {
+				*lists.to = append(*lists.to, p)
+				continue
+			}
+			name := strings.ToLower(p.Key)
+			if err := checkSetting(settings, name, where); err != nil {
+				return nil, sent, err
+			}
+			settings[name] = p.Value
 		}
-		name := strings.ToLower(p.Key)
-		switch name {
-		case settingCloudEvents, settingCA, settingCertificate, settingKey:
-		default:
-			return nil, nil, invalid(where, fmt.Sprintf("the header %s is no setting of Turnout, which are %s, %s, %s and %s",
-				name, settingCloudEvents, settingCA, settingCertificate, settingKey))
-		}
-		if _, twice := settings[name]; twice {
-			return nil, nil, invalid(where, "the header "+name+" is given twice")
-		}
-		settings[name] = p.Value
 	}
 	return settings, sent, nil
+}
+
+// checkSetting refuses a setting that there is not, or is there already.
+func checkSetting(settings map[string]string, name, where string) error {
+	switch name {
+	case settingCloudEvents, settingCA, settingCertificate, settingKey:
+	default:
+		return invalid(where, fmt.Sprintf("%s is no setting of Turnout, which are %s, %s, %s and %s",
+			name, settingCloudEvents, settingCA, settingCertificate, settingKey))
+	}
+	if _, twice := settings[name]; twice {
+		return invalid(where, name+" is given twice")
+	}
+	return nil
 }
 
 func cloudEventsMode(settings map[string]string) (webhook.CloudEventsMode, error) {
@@ -187,7 +201,7 @@ func cloudEventsMode(settings map[string]string) (webhook.CloudEventsMode, error
 	case mode == webhook.CloudEventsStructured || mode == webhook.CloudEventsBinary:
 		return mode, nil
 	}
-	return "", invalid("InvocationHttpParameters", "the header "+settingCloudEvents+" must be structured or binary")
+	return "", invalid("InvocationHttpParameters", settingCloudEvents+" must be structured or binary")
 }
 
 // tlsOptions returns what the settings say of TLS, nil for nothing.
@@ -200,7 +214,7 @@ func tlsOptions(settings map[string]string, where string) (*webhook.TLSOptions, 
 		}
 		text, ok := readPEM(value)
 		if !ok {
-			return nil, invalid(where, "the header "+name+" must be PEM, or PEM in base64")
+			return nil, invalid(where, name+" must be PEM, or PEM in base64")
 		}
 		*to = text
 	}

@@ -12,7 +12,7 @@ import (
 	"encoding/pem"
 	"fmt"
 	"io"
-	"log"
+	"log/slog"
 	"math/big"
 	"net/http"
 	"net/http/httptest"
@@ -240,7 +240,7 @@ func TestSettingsOfTLS(t *testing.T) {
 	pool := x509.NewCertPool()
 	require.True(t, pool.AppendCertsFromPEM([]byte(certificate)))
 	server := httptest.NewUnstartedServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
-	server.Config.ErrorLog = log.New(io.Discard, "", 0) // bad handshakes are meant
+	server.Config.ErrorLog = slog.NewLogLogger(slog.DiscardHandler, slog.LevelError) // bad handshakes are meant
 	server.TLS = &tls.Config{ClientAuth: tls.RequireAndVerifyClientCert, ClientCAs: pool, MinVersion: tls.VersionTLS12}
 	server.StartTLS()
 	defer server.Close()
@@ -248,7 +248,7 @@ func TestSettingsOfTLS(t *testing.T) {
 	cfg := apidestination.Config{Client: localClient(t)}
 	attempt := func(settings ...turnout.Parameter) *sinks.Failure {
 		auth := basic()
-		auth.Invocation.Header = settings
+		auth.Invocation.Body = settings // where AWS bounds no values
 		return newSink(t, cfg, server.URL, http.MethodPost, auth).Attempt(t.Context(), sinks.Delivery{ID: "d"}).Failure
 	}
 	require.NotNil(t, attempt(), "the authority is unknown")

@@ -84,18 +84,18 @@ func newToken(a *turnout.ConnectionAuth, cfg Config, observe func(Outcome)) (*to
 	if failure := cfg.Client.CheckURL(a.AuthorizationEndpoint); failure != nil {
 		return nil, invalid(where+".AuthorizationEndpoint", failure.Message)
 	}
-	settings, sent, err := splitSettings(a.OAuthParameters.Header, where+".OAuthHttpParameters")
+	settings, sent, err := splitSettings(&a.OAuthParameters, where+".OAuthHttpParameters")
 	if err != nil {
 		return nil, err
 	}
 	if _, given := settings[settingCloudEvents]; given {
-		return nil, invalid(where+".OAuthHttpParameters", "the header "+settingCloudEvents+" is for InvocationHttpParameters")
+		return nil, invalid(where+".OAuthHttpParameters", settingCloudEvents+" is for InvocationHttpParameters")
 	}
 	t := &token{client: cfg.Client, hidden: secretsOf(a), observe: observe}
 	if t.request.TLS, err = tlsOptions(settings, where+".OAuthHttpParameters"); err != nil {
 		return nil, err
 	}
-	extra, err := headers(sent, where+".OAuthHttpParameters")
+	extra, err := headers(sent.Header, where+".OAuthHttpParameters")
 	if err != nil {
 		return nil, err
 	}
@@ -104,18 +104,18 @@ func newToken(a *turnout.ConnectionAuth, cfg Config, observe func(Outcome)) (*to
 	for _, h := range extra {
 		t.request.Header.Set(h.key, h.value.Reveal())
 	}
-	return t, t.fill(endpoint, a)
+	return t, t.fill(endpoint, a, &sent)
 }
 
 // fill sets the URL and the body of the request.
-func (t *token) fill(endpoint *Endpoint, a *turnout.ConnectionAuth) error {
-	members := parameters(a.OAuthParameters.Body)
+func (t *token) fill(endpoint *Endpoint, a *turnout.ConnectionAuth, sent *turnout.HTTPParameters) error {
+	members := parameters(sent.Body)
 	add := func(key, value string) {
 		if !slices.ContainsFunc(members, func(p parameter) bool { return p.key == key }) {
 			members = append(members, parameter{key: key, value: secret.NewText(value)})
 		}
 	}
-	query := parameters(a.OAuthParameters.Query)
+	query := parameters(sent.Query)
 	if !slices.ContainsFunc(query, func(p parameter) bool { return p.key == "grant_type" }) {
 		add("grant_type", "client_credentials")
 	}
