@@ -147,7 +147,7 @@ func (n *node) open() {
 	n.t.Helper()
 	var err error
 	if n.fs != nil {
-		n.store, err = pebblestore.Open(pebblestore.Config{Dir: "data", FS: n.fs, MemTableBytes: 32 << 20, CacheBytes: 4 << 20})
+		n.store, err = pebblestore.Open(pebblestore.Config{Dir: "data", FS: n.fs, MemTableBytes: 32 << 20, CacheBytes: 32 << 20})
 	} else {
 		n.store, err = pebblestore.Open(pebblestore.Config{Dir: n.dir})
 	}
@@ -238,6 +238,21 @@ func (n *node) tryEnqueue(all ...dispatch.Delivery) error {
 		}
 		return nil
 	})
+}
+
+// shared enqueues deliveries of one event, whose body is stored once.
+func (n *node) shared(body []byte, all []dispatch.Delivery) {
+	n.t.Helper()
+	require.NoError(n.t, n.loop.Do(func(tx *partition.Tx) error {
+		ref := n.events.Append(tx, body)
+		for _, x := range all {
+			x.Event = ref
+			if err := n.Enqueue(tx, x); err != nil {
+				return err
+			}
+		}
+		return nil
+	}))
 }
 
 // many enqueues events with the given numbers, in batches.

@@ -151,7 +151,8 @@ func parseUUID(s string) (id [16]byte, ok bool) {
 	if _, err := hex.Decode(id[:], digits[:]); err != nil {
 		return id, false
 	}
-	return id, turnout.UUID(id) == s // upper-case digits would come back in lower case
+	var text [36]byte // upper-case digits, or another version, would come back differently
+	return id, string(turnout.AppendUUID(text[:0], id)) == s
 }
 
 func appendText(dst []byte, s string) []byte {

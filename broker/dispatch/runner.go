@@ -183,7 +183,10 @@ func (r *runner) want(most int, now time.Time) int {
 		n = max(n, min(r.conc.limit+min(2*r.ahead, aheadMax)-under, aheadMax))
 	}
 	if r.pace.set(now, r.rate()); r.pace.rate > 0 {
-		n = min(n, max(r.pace.within(now, aheadFor), 1)-len(r.buffer))
+		soon := max(r.pace.within(now, aheadFor), 1)
+		if n = min(n, soon-len(r.buffer)); n <= soon/2 && len(r.buffer) > 0 {
+			n = 0 // a few at a time would be an operation on the loop for each
+		}
 	}
 	return max(n, 0)
 }
