@@ -64,39 +64,55 @@ func (g *ledger) figures(from, to time.Time, window time.Duration) (n int, highe
 	return n, float64(most) / window.Seconds()
 }
 
+// outage is the course of scenario outage.
+type outage struct {
+	*course
+	ledgers [2]*ledger // of an endpoint without order, and of one that keeps it within message groups
+	total   int64      // events published
+}
+
+// missing is how many deliveries wait at most at one of the endpoints.
+func (o *outage) missing() int64 {
+	return max(o.ledgers[0].missing(o.total), o.ledgers[1].missing(o.total))
+}
+
+// load publishes at the steady rate for d, and returns when it began and ended.
+func (o *outage) load(ctx context.Context, d time.Duration) (from, to time.Time, err error) {
+	from, base := time.Now(), o.total
+	publisher := o.conns[:1] // only one, so that the events are published in their order
+	err = o.paced(ctx, publisher, float64(o.eventRate), d, func(seq int64) mark {
+		o.total = base + seq + 1
+		return mark{seq: base + seq, group: int(seq) % outageGroups}
+	})
+	return from, time.Now(), err
+}
+
 // runOutage publishes at a steady rate to two endpoints, one of which keeps the
 // order within message groups; both are up, then down, then up again.
 func runOutage(ctx context.Context, l *lab) (_ *result, err error) {
-	ledgers := [2]*ledger{}
-	for i := range ledgers {
-		ledgers[i] = &ledger{counts: map[int64]int{}, last: map[int]int64{}}
+	o := &outage{}
+	for i := range o.ledgers {
+		o.ledgers[i] = &ledger{counts: map[int64]int{}, last: map[int]int64{}}
 	}
-	c, err := l.course(ctx, "outage", func(number int, body []byte) { ledgers[number].add(readMark(body)) })
+	o.course, err = l.course(ctx, "outage", func(number int, body []byte) { o.ledgers[number].add(readMark(body)) })
 	if err != nil {
 		return nil, err
 	}
-	defer func() { err = errors.Join(err, c.close()) }()
-	arn, err := c.authorize()
+	defer func() { err = errors.Join(err, o.close()) }()
+	arn, err := o.authorize()
 	if err != nil {
 		return nil, err
 	}
 	for number, group := range []string{"", "$.detail.group"} {
-		if err := c.deliverTo(c.conns[0], arn, number, everyEvent, group); err != nil {
+		if err := o.deliverTo(o.conns[0], arn, number, everyEvent, group); err != nil {
 			return nil, err
 		}
 	}
-	publisher := c.conns[:1] // only one, so that the events are published in their order
-	var total int64
-	load := func(d time.Duration) (from, to time.Time, err error) {
-		from, base := time.Now(), total
-		err = c.paced(ctx, publisher, float64(l.eventRate), d, func(seq int64) mark {
-			total = max(total, base+seq+1)
-			return mark{seq: base + seq, group: int(seq) % outageGroups}
-		})
-		return from, time.Now(), err
-	}
+	return o.run(ctx, l)
+}
 
-	normalFrom, normalTo, err := load(l.duration)
+func (o *outage) run(ctx context.Context, l *lab) (*result, error) {
+	from, to, err := o.load(ctx, l.duration)
 	if err != nil {
 		return nil, err
 	}
@@ -104,41 +120,41 @@ func runOutage(ctx context.Context, l *lab) (_ *result, err error) {
 	if l.refuse {
 		down = endpoint.Refusing
 	}
-	if err := c.endpoints.Set(ctx, down); err != nil {
+	if err := o.endpoints.Set(ctx, down); err != nil {
 		return nil, err
 	}
-	if _, _, err := load(l.outage); err != nil {
+	if _, _, err := o.load(ctx, l.outage); err != nil {
 		return nil, err
 	}
-	_, rssDown := c.memory()
-	waiting := max(ledgers[0].missing(total), ledgers[1].missing(total))
-	if err := c.endpoints.Set(ctx, endpoint.Healthy); err != nil {
+	_, rssDown := o.memory()
+	waiting := o.missing()
+	if err := o.endpoints.Set(ctx, endpoint.Healthy); err != nil {
 		return nil, err
 	}
 	up := time.Now()
 	l.note("  %d deliveries wait at each of the two endpoints, which are up again", waiting)
 	// A breaker that has opened again and again may look away for minutes.
-	patience, cancel := context.WithTimeout(ctx, 10*time.Minute+3*time.Duration(total)*time.Second/time.Duration(l.eventRate))
+	patience, cancel := context.WithTimeout(ctx, 10*time.Minute+3*time.Duration(o.total)*time.Second/time.Duration(l.eventRate))
 	defer cancel()
-	if err := c.settle(patience, func() int64 { return max(ledgers[0].missing(total), ledgers[1].missing(total)) }); err != nil {
+	if err := o.settle(patience, o.missing); err != nil {
 		return nil, err
 	}
 	r := &result{}
-	r.set("events", float64(total))
+	r.set("events", float64(o.total))
 	r.set("outage_s", l.outage.Seconds())
 	r.set("waiting", float64(waiting))
-	r.set("refused_with_503", float64(c.endpoints.Refused()))
+	r.set("refused_with_503", float64(o.endpoints.Refused()))
 	for i, name := range []string{"plain", "grouped"} {
-		ledgers[i].report(r, name+"_", normalFrom, normalTo, up, total)
+		o.ledgers[i].report(r, name+"_", from, to, up, o.total)
 	}
-	r.set("grouped_out_of_order", float64(ledgers[1].disorder))
+	r.set("grouped_out_of_order", float64(o.ledgers[1].disorder))
 	r.set("rss_peak_while_down_mib", float64(rssDown)/(1<<20))
-	_, rss := c.memory()
+	_, rss := o.memory()
 	r.set("rss_peak_mib", float64(rss)/(1<<20))
-	if ledgers[1].disorder > 0 {
-		err = fmt.Errorf("%d deliveries overtook an earlier one of their message group", ledgers[1].disorder)
+	if n := o.ledgers[1].disorder; n > 0 {
+		return r, fmt.Errorf("%d deliveries overtook an earlier one of their message group", n)
 	}
-	return r, err
+	return r, nil
 }
 
 // report says how an endpoint fared.

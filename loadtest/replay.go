@@ -132,23 +132,24 @@ func (c *course) replay(ctx context.Context, name string, from, to time.Time, n 
 	ctx, cancel := context.WithTimeout(ctx, replayWithin)
 	defer cancel()
 	began := time.Now()
-	got := make(chan error, 1)
+	got := make(chan answer, 1)
 	go func() {
 		body, err := c.conns[1].do(sqsAPI().request(c.host, "ReceiveMessage", receiveBody(c.queueURL, 1, 20)))
-		first = time.Since(began)
-		if err == nil && len(handles(nil, body)) != 1 {
-			err = errors.New("the replay delivered nothing within 20 s")
-		}
-		got <- err
+		got <- answer{messages: len(handles(nil, body)), at: time.Now(), err: err}
 	}()
 	err = c.event(c.conns[0], "StartReplay", map[string]any{
 		"ReplayName": name, "EventSourceArn": "arn:aws:events:us-east-1:000000000000:archive/" + loadBus,
 		"EventStartTime": float64(from.UnixMilli()) / 1000, "EventEndTime": float64(to.UnixMilli()) / 1000,
 		"Destination": map[string]any{"Arn": busARN},
 	})
-	if err = errors.Join(err, <-got); err != nil {
+	consumer := <-got
+	if err = errors.Join(err, consumer.err); err == nil && consumer.messages != 1 {
+		err = errors.New("the replay delivered nothing within 20 s")
+	}
+	if err != nil {
 		return 0, 0, err
 	}
+	first = consumer.at.Sub(began)
 	for {
 		depth, err := c.depth()
 		if err != nil {

@@ -66,7 +66,7 @@ const loadConnection = "loadtest"
 // authorize makes the connection and returns its ARN.
 func (c *course) authorize() (arn string, err error) {
 	var out struct {
-		ConnectionArn string //nolint:revive // AWS's name
+		ConnectionArn string
 	}
 	err = c.conns[0].call(c.host, eventsAPI(), "CreateConnection", map[string]any{
 		"Name": loadConnection, "AuthorizationType": "API_KEY",

@@ -76,7 +76,7 @@ func parseRate(s string) (*Schedule, error) {
 			return nil, fmt.Errorf("schedule: the unit of the rate %q must be minutes, hours or days", s)
 		}
 	}
-	period := time.Duration(0)
+	var period time.Duration
 	switch unit {
 	case "minute":
 		period = time.Minute

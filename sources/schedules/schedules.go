@@ -308,11 +308,12 @@ func (s *Schedules) Stats() Stats {
 // waitingHeap orders rules by when to look at them.
 type waitingHeap []*rule
 
-func (h waitingHeap) Len() int           { return len(h) }
-func (h waitingHeap) Less(i, j int) bool { return h[i].at.Before(h[j].at) }
-func (h waitingHeap) Swap(i, j int) {
-	h[i], h[j] = h[j], h[i]
-	h[i].index, h[j].index = i, j
+func (h *waitingHeap) Len() int           { return len(*h) }
+func (h *waitingHeap) Less(i, j int) bool { return (*h)[i].at.Before((*h)[j].at) }
+func (h *waitingHeap) Swap(i, j int) {
+	rules := *h
+	rules[i], rules[j] = rules[j], rules[i]
+	rules[i].index, rules[j].index = i, j
 }
 
 // Push is for package heap.
