@@ -34,6 +34,7 @@ type Receivers struct {
 // Queues takes deliveries to queues.
 type Queues interface {
 	Deliver(tx *partition.Tx, name turnout.QueueName, d queues.Delivery) error
+	HasQueue(tx *partition.Tx, name turnout.QueueName) bool
 }
 
 // Dispatch takes deliveries to the outside: to API destinations and functions.

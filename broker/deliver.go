@@ -15,8 +15,8 @@ import (
 // deliver hands every delivery to its receiver, on the loop. What a receiver
 // cannot take becomes a dead letter; an error is only that of an injection.
 func (p *publication) deliver(tx *partition.Tx) error {
-	if p.injection != nil && p.injection.Then != nil {
-		if err := p.injection.Then(tx); err != nil { // first: nothing below fails
+	if p.injection != nil {
+		if err := p.injection.begin(tx, p.broker.to.Queues); err != nil { // first: nothing below fails
 			return err
 		}
 	}

@@ -33,7 +33,9 @@ type Injection struct {
 	// queue the events are one message group, named ReplayName.
 	Queue *turnout.QueueName
 	// Skip reports whether an event, by its index in Events, is not delivered
-	// to the target with the given number. nil leaves nothing out.
+	// to the target with the given number, of a rule of Bus or of a bus that the
+	// event comes to from there. nil leaves nothing out. It may be asked again for
+	// the same, and on the loop.
 	Skip func(event int, target uint64) bool
 
 	// Then, if any, runs on the loop in the same batch. Its error leaves everything as it was.
@@ -107,6 +109,17 @@ func (p *publication) acceptInjected(i *Injection) error {
 	return nil
 }
 
+// begin is the first thing to happen on the loop.
+func (i *Injection) begin(tx *partition.Tx, q Queues) error {
+	if i.Queue != nil && !q.HasQueue(tx, *i.Queue) {
+		return turnout.Errorf(turnout.CodeQueueNotFound, "The specified queue does not exist.")
+	}
+	if i.Then == nil {
+		return nil
+	}
+	return i.Then(tx)
+}
+
 // resolve finds the rules of a direct injection. read runs a function on the loop.
 func (p *publication) resolve(read func(func() error) error) error {
 	i := p.injection
@@ -162,9 +175,9 @@ func (i *Injection) queueRule() *catalog.Rule {
 func (p *publication) leavesOut(ev int, r *catalog.Rule, t *catalog.Target, hops int) bool {
 	i := p.injection
 	switch {
-	case i == nil || hops > 0:
+	case i == nil:
 		return false
-	case i.TargetID != "" && t.ID != i.TargetID:
+	case hops == 0 && i.TargetID != "" && t.ID != i.TargetID:
 		return true
 	case i.Skip != nil && i.Skip(p.events[ev].origin, t.Number):
 		p.tally.skipped++

@@ -77,8 +77,11 @@ func (p *publication) visit(view func(turnout.BusName) *catalog.View, v *catalog
 	number := len(p.visits)
 	p.visits = append(p.visits, visit{event: ev, origin: p.events[ev].origin, bus: bus})
 	if v == nil { // a default bus without rules
-		p.countUnmatched(hops)
-		return nil
+		if p.injection == nil || p.injection.Queue == nil {
+			p.countUnmatched(hops)
+			return nil
+		}
+		v = &catalog.View{} // what goes to a queue needs none
 	}
 	start := len(p.rules)
 	if err := p.find(v, ev, hops); err != nil {

@@ -229,6 +229,10 @@ type Delivery struct {
 	EventBody []byte
 }
 
+// HasQueue reports whether there is a queue called name. It runs on the loop,
+// for parts that must know before they write.
+func (e *Engine) HasQueue(_ *partition.Tx, name turnout.QueueName) bool { return e.byName[name] != nil }
+
 // Deliver puts a delivery into the queue called name, in the batch of tx. It
 // is for parts of the same partition and runs on its loop. An error means that
 // the batch is as it was: CodeQueueNotFound, CodeInvalidParameter (too large),
