@@ -119,6 +119,7 @@ func New(loop *partition.Partition, s Store, h *history.Log, cfg Config) (*Archi
 	}
 	for _, r := range a.replays {
 		if !r.ended() {
+			loop.NotBefore(r.StartedAt)
 			a.unfinished = append(a.unfinished, r)
 		}
 	}

@@ -8,16 +8,17 @@ import (
 	"time"
 
 	"github.com/seed567880c8/turnout"
+	"github.com/seed567880c8/turnout/broker"
 	"github.com/seed567880c8/turnout/internal/partition"
 )
 
 // replay is one replay. Its spec, archive and the channel woken never change;
 // the rest belongs to the loop.
 //
-// A replay reads the events that were published before it was started: a To
-// beyond that does not make it wait for more. So what it covers is fixed from
-// the start, and what is published while it runs, or what other replays
-// deliver, is never part of it.
+// A replay reads the events that were published up to the millisecond in which
+// it was started: a To beyond that does not make it wait for more. So what it
+// covers is fixed from the start, and what is published while it runs, or what
+// other replays deliver, is never part of it.
 //
 // Progress and deliveries are in one batch, written by Inject: after a crash
 // it goes on behind the last event whose deliveries are stored.
@@ -69,7 +70,7 @@ func (r *replay) wake() {
 
 // source returns what a replay reads.
 func (a *Archives) source(r *replay) source {
-	until := min(unixMilliUp(r.To), r.StartedAt.UnixMilli())
+	until := min(unixMilliUp(r.To), r.StartedAt.UnixMilli()+1)
 	return source{archive: r.archive, bus: r.Bus, history: a.history, until: until, delivered: r.SkipDelivered}
 }
 
@@ -89,12 +90,12 @@ func errReplayNotFound(name turnout.ReplayName) error {
 // StartReplay starts a replay; when it returns, the replay is durable and goes
 // on by itself, across restarts. Events go in the order of their publish, one
 // after another, as fast as pacing and live traffic allow. To is exclusive,
-// and no event published after the replay was started is part of it.
+// and no event published after the millisecond of the start is part of it.
 //
 // It is CodeValidation, with AWS's text where there is one, for a source that
 // does not exist, one of another bus, times that do not follow one another and
-// the settings beyond AWS; CodeNotFound for the bus or a rule, CodeAlreadyExists
-// for a name that is taken, CodeLimitExceeded beyond Config.ReplaysMax.
+// the settings beyond AWS; CodeNotFound for the bus or a rule, CodeQueueNotFound
+// for the queue, CodeAlreadyExists for a name that is taken, CodeLimitExceeded beyond Config.ReplaysMax.
 func (a *Archives) StartReplay(ctx context.Context, spec turnout.ReplaySpec) (turnout.Replay, error) {
 	if !validName(spec.Name) {
 		return turnout.Replay{}, turnout.Errorf(turnout.CodeValidation, "Parameter ReplayName is not valid.")
@@ -102,6 +103,7 @@ func (a *Archives) StartReplay(ctx context.Context, spec turnout.ReplaySpec) (tu
 	if err := a.checkReplay(ctx, &spec); err != nil {
 		return turnout.Replay{}, err
 	}
+	spec.From, spec.To = spec.From.UTC(), spec.To.UTC()
 	r := newReplay(spec)
 	var started turnout.Replay
 	err := a.loop.Do(func(tx *partition.Tx) error {
@@ -195,7 +197,22 @@ func (a *Archives) checkReplay(ctx context.Context, spec *turnout.ReplaySpec) er
 	if _, err := a.broker.Bus(ctx, spec.Bus); err != nil {
 		return err
 	}
+	if err := a.checkQueue(ctx, spec); err != nil {
+		return err
+	}
 	return a.checkFilter(ctx, spec)
+}
+
+// checkQueue injects nothing into the queue, which tells whether it exists.
+func (a *Archives) checkQueue(ctx context.Context, spec *turnout.ReplaySpec) error {
+	if spec.Queue == nil {
+		return nil
+	}
+	_, err := a.broker.Inject(ctx, broker.Injection{Bus: spec.Bus, Queue: spec.Queue, ReplayName: spec.Name})
+	if e, ok := errors.AsType[*turnout.Error](err); ok && e.Code == turnout.CodeStorageFull {
+		return nil // the replay will wait
+	}
+	return err
 }
 
 const timeLapseMax = 1_000_000

@@ -65,6 +65,8 @@ func (a *Archives) work(ctx context.Context, r *replay) {
 		pacer: pacer{perSecond: r.PerSecondMax, lapse: r.TimeLapse},
 	}
 	var p passage
+	for !w.isFixed() && w.wait(ctx, time.Millisecond) {
+	}
 	for ctx.Err() == nil {
 		if err := w.source.read(a.store, &p, w.next); err != nil {
 			a.cfg.Log.LogAttrs(ctx, slog.LevelError, "replay cannot read its source",
@@ -82,6 +84,18 @@ func (a *Archives) work(ctx context.Context, r *replay) {
 	if ctx.Err() == nil {
 		a.endLogged(ctx, r, "", &w.pending)
 	}
+}
+
+// isFixed reports whether the millisecond in which the replay was started is
+// over and all that was published in it is stored.
+func (w *worker) isFixed() bool {
+	started := w.replay.StartedAt
+	over := false
+	err := w.archives.loop.Do(func(tx *partition.Tx) error {
+		over = tx.Now.After(started)
+		return nil
+	})
+	return over || err != nil
 }
 
 func (a *Archives) endLogged(ctx context.Context, r *replay, reason string, d *done) {
