@@ -4,7 +4,6 @@ import (
 	"io"
 	"log/slog"
 	"net/netip"
-	"slices"
 	"time"
 )
 
@@ -66,7 +65,7 @@ type Limits struct {
 // Webhook says whom the server may call, and how: API destinations, HTTP
 // subscriptions of topics, functions and token endpoints.
 type Webhook struct {
-	Allow       []netip.Prefix // networks that are refused by default and yet may be called; see WebhookNetworks
+	Allow       []netip.Prefix // networks that are refused by default and yet may be called; a dev server adds those of this machine and its site
 	AllowHTTP   bool           // call http as well as https; a dev server always does
 	Timeout     time.Duration  // of one attempt; default 30 s
 	AttemptsMax int            // attempts under way at the same time; default 4,096
@@ -149,19 +148,6 @@ func (c Config) WithDefaults() Config {
 		setDefault(&c.Log.Format, formatText)
 	}
 	return c
-}
-
-// WebhookNetworks returns the networks that may be called although they are
-// not public: those of Webhook.Allow, and for a dev server this machine and
-// private networks, where a developer's own services are.
-func (c Config) WebhookNetworks() []netip.Prefix {
-	all := slices.Clone(c.Webhook.Allow)
-	if c.Mode == Dev {
-		for _, text := range []string{"127.0.0.0/8", "::1/128", "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "fc00::/7"} {
-			all = append(all, netip.MustParsePrefix(text))
-		}
-	}
-	return all
 }
 
 // WebhookHTTP reports whether http may be called, not only https.

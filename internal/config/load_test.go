@@ -50,17 +50,15 @@ func TestListsAreGivenInPieces(t *testing.T) {
 
 	got, err := load(t, Serve, []string{"--data=/x", "--webhook-allow", "10.0.0.0/8", "--webhook-allow", "10.9.0.0/16,fd00::/8"}, nil, "")
 	require.NoError(t, err)
-	require.Equal(t, "10.0.0.0/8,10.9.0.0/16,fd00::/8", formatPrefixes(got.WebhookNetworks()))
+	require.Equal(t, "10.0.0.0/8,10.9.0.0/16,fd00::/8", formatPrefixes(got.Webhook.Allow))
 	got, err = load(t, Serve, nil, nil, "data: /x\nfunction:\n  endpoints: [a=http://localhost:1, b=http://localhost:2]\n")
 	require.NoError(t, err)
 	require.Equal(t, map[string]string{"a": "http://localhost:1", "b": "http://localhost:2"}, got.Function.Endpoints)
 	_, err = load(t, Serve, []string{"--secret-key=x"}, nil, "")
 	require.ErrorContains(t, err, "unknown flag", "a secret on the command line could be read by everybody")
 
-	dev := Default(Dev)
-	require.True(t, dev.WebhookHTTP())
-	require.Contains(t, formatPrefixes(dev.WebhookNetworks()), "127.0.0.0/8")
-	require.Empty(t, Default(Serve).WebhookNetworks(), "a durable server calls public addresses only, unless told otherwise")
+	require.True(t, Default(Dev).WebhookHTTP())
+	require.False(t, Default(Serve).WebhookHTTP(), "a durable server calls https only, unless told otherwise")
 }
 
 func TestConfigFileFromEnvironment(t *testing.T) {

@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/netip"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"github.com/seed567880c8/turnout"
@@ -35,8 +36,12 @@ type outbound struct {
 // newClient returns the client for everything that leaves the server. own are
 // the addresses that it listens on, which nobody may have it call.
 func newClient(cfg config.Config, dial func(context.Context, string, string) (net.Conn, error), own func() []netip.AddrPort, version string) *webhook.Client {
+	networks := slices.Clone(cfg.Webhook.Allow)
+	if cfg.Mode == config.Dev {
+		networks = append(networks, webhook.LocalNetworks()...)
+	}
 	return webhook.NewClient(webhook.Config{
-		AllowCIDRs: cfg.WebhookNetworks(),
+		AllowCIDRs: networks,
 		AllowHTTP:  cfg.WebhookHTTP(),
 		Own:        own,
 		UserAgent:  "Turnout/" + version,
