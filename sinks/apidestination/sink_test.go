@@ -2,6 +2,7 @@ package apidestination_test
 
 import (
 	"bytes"
+	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
@@ -153,12 +154,42 @@ func deliver(t *testing.T, input string) string {
 	return got[0]
 }
 
-func TestSinkConformance(t *testing.T) {
-	t.Parallel()
-	sinktest.Run(t, sinktest.Config{New: func(t testing.TB, e sinktest.Endpoint) sinks.Sink {
+func suite() sinktest.Config {
+	return sinktest.Config{New: func(t testing.TB, e sinktest.Endpoint) sinks.Sink {
 		client := localClient(t, func(c *webhook.Config) { c.Roots, c.AllowCIDRs = e.Roots(), e.Networks() })
 		return newSink(t, apidestination.Config{Client: client}, e.URL, http.MethodPost, basic())
-	}})
+	}}
+}
+
+// anew makes each attempt with a sink that has asked for no token yet.
+type anew func() sinks.Sink
+
+func (f anew) Attempt(ctx context.Context, d sinks.Delivery) sinks.Result { return f().Attempt(ctx, d) }
+
+// authoritySuite has the suite's endpoint be the authorization endpoint. The
+// API behind it is never reached.
+func authoritySuite() sinktest.Config {
+	return sinktest.Config{New: func(t testing.TB, e sinktest.Endpoint) sinks.Sink {
+		client := localClient(t, func(c *webhook.Config) { c.Roots, c.AllowCIDRs = e.Roots(), e.Networks() })
+		return anew(func() sinks.Sink {
+			return newSink(t, apidestination.Config{Client: client}, "http://127.0.0.1:1025/", http.MethodPost, turnout.ConnectionAuth{
+				Type: turnout.AuthOAuth, ClientID: "c", ClientSecret: "cl1ent-s3cret", AuthorizationEndpoint: e.URL, HTTPMethod: http.MethodPost,
+			})
+		})
+	}}
+}
+
+func TestSinkConformance(t *testing.T) {
+	t.Parallel()
+	sinktest.Run(t, suite())
+}
+
+func TestHostileEndpointsCostLittleMemory(t *testing.T) { //nolint:paralleltest // it measures the whole process
+	sinktest.Allocations(t, suite())
+}
+
+func TestHostileAuthoritiesCostLittleMemory(t *testing.T) { //nolint:paralleltest // it measures the whole process
+	sinktest.Allocations(t, authoritySuite())
 }
 
 func TestUnauthorizedIsWorthAnotherAttempt(t *testing.T) {
