@@ -102,6 +102,10 @@ func TestRecoveryIsPaced(t *testing.T) {
 		u := &upDown{latency: 20 * time.Millisecond}
 		n.out.add(arnOf(0), u.attempt, nil)
 		const rate, normal = 160, time.Minute
+		outageFor, more := 10*time.Minute, 4000
+		if testing.Short() {
+			outageFor, more = time.Minute, 400
+		}
 		total := 0
 		feed := func(d time.Duration) {
 			for end := time.Now().Add(d); time.Now().Before(end); time.Sleep(100 * time.Millisecond) {
@@ -112,10 +116,10 @@ func TestRecoveryIsPaced(t *testing.T) {
 		feed(normal)
 		down := time.Now()
 		u.down.Store(true)
-		feed(10 * time.Minute)
-		n.many(total, total+4000) // to 100,000 waiting
-		total += 4000
-		require.GreaterOrEqual(t, n.Stats().Waiting, int64(100_000-16))
+		feed(outageFor)
+		n.many(total, total+more)
+		total += more
+		require.GreaterOrEqual(t, n.Stats().Waiting, int64(rate*outageFor.Seconds())+int64(more)-16)
 		outage := between(n.out.seen(""), down.Add(5*time.Second), time.Now())
 		require.Less(t, len(outage), 30, "while it is down it is only probed")
 		u.down.Store(false)
@@ -209,7 +213,7 @@ func TestConcurrencyAdapts(t *testing.T) {
 			}
 			return sinks.Result{Status: 200}
 		}, nil)
-		n.many(0, 50_000)
+		n.many(0, 30_000)
 		time.Sleep(200 * time.Millisecond)
 		require.LessOrEqual(t, most.Load(), int64(14), "it starts with eight")
 		time.Sleep(20 * time.Second)
