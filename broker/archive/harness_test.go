@@ -47,6 +47,7 @@ type node struct {
 	history history.Config
 	chance  *chance
 	log     *bytes.Buffer
+	wrap    func(archive.Broker) archive.Broker // what archives see of the broker; nil: all of it
 
 	store    *pebblestore.Store
 	loop     *partition.Partition
@@ -95,6 +96,9 @@ func (n *node) open() {
 		broker.Receivers{Queues: n.queues, Archives: n.archives, History: n.past}, broker.Config{Random: n.chance})
 	require.NoError(n.t, err)
 	n.archives.Use(n.broker)
+	if n.wrap != nil {
+		n.archives.Use(n.wrap(n.broker))
+	}
 	for _, part := range []partition.Part{n.queues, n.past, n.archives, events} {
 		n.loop.Add(part)
 	}
