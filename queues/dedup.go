@@ -69,25 +69,29 @@ func (d *dedup) full(a *turnout.QueueAttributes) bool {
 	return len(d.now) >= limit
 }
 
-// turn begins a new span if now is in one.
+// turnDedup begins a new span if now is in one, and forgets those that cannot
+// count any more, also when they were stored before a restart.
 func (q *queue) turnDedup(tx *partition.Tx, now int64) {
 	d := &q.dedup
 	span := now / spanMillis
-	if span == d.span {
+	if span != d.span {
+		d.old = nil
+		if span == d.span+1 {
+			d.old = d.now
+		}
+		d.now, d.span = nil, span
+	}
+	if d.stored == 0 || d.stored >= span-1 {
 		return
 	}
-	if span == d.span+1 {
-		d.old = d.now
-	} else {
-		d.old = nil
-	}
-	d.now, d.span = nil, span
-	if d.stored != 0 && d.stored < span-1 {
-		tx.Batch.DeleteRange(appendSpanKey(nil, q.id, d.stored), appendSpanKey(nil, q.id, span-1))
+	tx.Batch.DeleteRange(appendSpanKey(nil, q.id, d.stored), appendSpanKey(nil, q.id, span-1))
+	switch {
+	case d.old != nil:
 		d.stored = span - 1
-		if d.old == nil {
-			d.stored = 0
-		}
+	case d.now != nil:
+		d.stored = span
+	default:
+		d.stored = 0
 	}
 }
 

@@ -37,6 +37,31 @@ func TestFIFOGroups(t *testing.T) {
 	})
 }
 
+// TestAnIdleFIFOQueueForgetsDeduplicationIDs has time go on only if the loop
+// sleeps: a timer that is due and does nothing would keep it awake for ever.
+func TestAnIdleFIFOQueueForgetsDeduplicationIDs(t *testing.T) {
+	t.Parallel()
+	for _, restart := range []bool{false, true} {
+		synctest.Test(t, func(t *testing.T) {
+			n := start(t, queues.Config{})
+			q := n.create("q.fifo", fifo)
+			n.sendGroup(q, "g", "1", "2", "3")
+			if restart {
+				n.stop()
+				time.Sleep(time.Hour)
+				n.open()
+			}
+			time.Sleep(time.Hour)
+			pairs, failed := n.store.Scan([]byte{'x'}, []byte{'y'})
+			for key := range pairs {
+				t.Errorf("key %x is still there", key)
+			}
+			require.NoError(t, failed())
+			require.Equal(t, []string{"1", "2", "3"}, bodies(n.receive(q, 10)))
+		})
+	}
+}
+
 func TestFIFOExpiry(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

@@ -155,6 +155,9 @@ func (q *queue) advance(tx *partition.Tx) {
 	if q.internal {
 		return // what is too old is handed out as such, see Take
 	}
+	if q.fifo != nil {
+		q.turnDedup(tx, now)
+	}
 	for m := q.order.oldest(); m != nil && m.state != moving && q.expired(m, now); m = q.order.oldest() {
 		q.remove(tx, m)
 		q.engine.stats.expired.Add(1)
