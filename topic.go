@@ -125,7 +125,7 @@ type TopicMessage struct {
 	// Bodies gives the message by protocol, "default" at least: with
 	// MessageStructure json there may be others, such as sqs or http.
 	Bodies          map[string]string
-	Subject         *string            // 1–99 characters; nil is none
+	Subject         *string            // 1–100 characters; nil is none
 	Attributes      []MessageAttribute // beside SQS's types also String.Array, a JSON array
 	GroupID         string             // FIFO: required. Standard: the tenant for fair queues, optional
 	DeduplicationID string             // FIFO only; "" with content-based deduplication
