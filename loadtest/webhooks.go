@@ -304,72 +304,88 @@ func postOnce(ctx context.Context, client *http.Client, url string, body []byte)
 // hangingPercent of the endpoints hang in scenario hanging.
 const hangingPercent = 10
 
-// runHanging publishes at a steady rate, each event for one of many endpoints,
-// and times the deliveries to the healthy ones: first while all are healthy,
-// then while some hang.
-func runHanging(ctx context.Context, l *lab) (_ *result, err error) {
-	var mu sync.Mutex
-	var times *histogram.Histogram
-	sick := l.webhooks * hangingPercent / 100
-	c, err := l.course(ctx, "hanging", func(number int, body []byte) {
-		took := time.Duration(time.Now().UnixNano() - readMark(body).at)
-		mu.Lock()
-		defer mu.Unlock()
-		if number >= sick && times != nil {
-			times.Add(took)
-		}
+// hangingCourse is the course of scenario hanging.
+type hangingCourse struct {
+	*course
+	sick int // endpoints that may hang: those with the lowest numbers
+
+	mu    sync.Mutex
+	times *histogram.Histogram // of the deliveries to the others; nil: not now
+}
+
+func (h *hangingCourse) seen(number int, body []byte) {
+	took := time.Duration(time.Now().UnixNano() - readMark(body).at)
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if number >= h.sick && h.times != nil {
+		h.times.Add(took)
+	}
+}
+
+func (h *hangingCourse) record(into *histogram.Histogram) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.times = into
+}
+
+// phase publishes for d at the steady rate and times the deliveries.
+func (h *hangingCourse) phase(ctx context.Context, d time.Duration, into *histogram.Histogram) error {
+	h.record(into)
+	defer h.record(nil)
+	err := h.paced(ctx, h.conns, float64(h.eventRate), d, func(seq int64) mark {
+		return mark{seq: seq, to: h.webhooks - 1 - int(seq*7919)%h.webhooks} // round all of them, far apart
 	})
 	if err != nil {
+		return err
+	}
+	return sleep(ctx, time.Second) // for the last of them
+}
+
+// runHanging publishes at a steady rate, each event for one of many endpoints,
+// and times the deliveries to the healthy ones: while some of the others hang,
+// and before and after, so that a disturbance of the machine meets both.
+func runHanging(ctx context.Context, l *lab) (_ *result, err error) {
+	h := &hangingCourse{sick: l.webhooks * hangingPercent / 100}
+	if h.course, err = l.course(ctx, "hanging", h.seen); err != nil {
 		return nil, err
 	}
-	defer func() { err = errors.Join(err, c.close()) }()
-	if err := c.deliverToEach(ctx, l.webhooks); err != nil {
+	defer func() { err = errors.Join(err, h.close()) }()
+	if err := h.deliverToEach(ctx, l.webhooks); err != nil {
 		return nil, err
 	}
-	phase := func(d time.Duration) (*histogram.Histogram, error) {
-		h := &histogram.Histogram{}
-		record := func(into *histogram.Histogram) {
-			mu.Lock()
-			defer mu.Unlock()
-			times = into
-		}
-		record(h)
-		err := c.paced(ctx, c.conns, float64(l.eventRate), d, func(seq int64) mark { return mark{seq: seq, to: int(seq*7919) % l.webhooks} })
-		if err == nil {
-			err = sleep(ctx, time.Second) // for the last of them
-		}
-		record(nil)
-		return h, err
-	}
-	if _, err := phase(min(l.duration, 5*time.Second)); err != nil { // opens the connections
+	var none, some histogram.Histogram
+	if err := h.phase(ctx, min(l.duration, 5*time.Second), nil); err != nil { // opens the connections
 		return nil, err
 	}
 	r := &result{}
 	r.set("webhooks", float64(l.webhooks))
-	r.set("hanging", float64(sick))
+	r.set("hanging", float64(h.sick))
 	r.set("events_per_s", float64(l.eventRate))
-	memory := func(name string) {
-		now, peak := c.memory()
-		r.set(name+"_rss_mib", float64(now)/(1<<20))
-		r.set(name+"_rss_peak_mib", float64(peak)/(1<<20))
-	}
-	before, err := phase(l.duration)
-	if err != nil {
+	if err := h.phase(ctx, l.duration/2, &none); err != nil {
 		return nil, err
 	}
-	memory("none_hanging")
-	c.endpoints.Hang(sick)
-	during, err := phase(l.duration)
-	if err != nil {
+	now, _ := h.memory()
+	r.set("none_hanging_rss_mib", float64(now)/(1<<20))
+	h.endpoints.Hang(h.sick)
+	if err := h.phase(ctx, l.duration, &some); err != nil {
 		return nil, err
 	}
-	memory("hanging")
-	r.set("healthy_deliveries", float64(during.N()))
-	r.latency("none_hanging_", before)
-	r.latency("hanging_", during)
-	r.set("p50_ratio", float64(during.Quantile(0.5))/float64(before.Quantile(0.5)))
-	r.set("p99_ratio", float64(during.Quantile(0.99))/float64(before.Quantile(0.99)))
-	c.endpoints.Hang(0)
+	now, _ = h.memory()
+	r.set("hanging_rss_mib", float64(now)/(1<<20))
+	r.set("hanging_requests", float64(h.endpoints.Hung()))
+	h.endpoints.Hang(0)
+	if err := sleep(ctx, 2*time.Second); err != nil { // until what hung is done with
+		return nil, err
+	}
+	if err := h.phase(ctx, l.duration/2, &none); err != nil {
+		return nil, err
+	}
+	r.set("none_hanging_deliveries", float64(none.N()))
+	r.set("hanging_deliveries", float64(some.N()))
+	r.latency("none_hanging_", &none)
+	r.latency("hanging_", &some)
+	r.set("p50_ratio", float64(some.Quantile(0.5))/float64(none.Quantile(0.5)))
+	r.set("p99_ratio", float64(some.Quantile(0.99))/float64(none.Quantile(0.99)))
 	return r, nil
 }
 

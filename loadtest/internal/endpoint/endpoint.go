@@ -28,7 +28,8 @@ type Endpoints struct {
 	seen    func(number int, body []byte) // called for each request that is answered with 200
 	address string
 	mode    atomic.Int32
-	hanging atomic.Int64 // endpoints below this number never answer
+	hanging atomic.Pointer[hang]
+	hung    atomic.Int64
 	refused atomic.Int64
 
 	mu     sync.Mutex
@@ -37,11 +38,18 @@ type Endpoints struct {
 	memory sync.Pool // of *[]byte, for bodies
 }
 
+// hang says which endpoints hang.
+type hang struct {
+	below   int           // those with a lower number
+	release chan struct{} // closed when they no longer do
+}
+
 // Listen starts endpoints on a free port of loopback. seen is told of each
 // request that they accept, before the answer, by many goroutines; it must not
 // keep the body.
 func Listen(ctx context.Context, seen func(number int, body []byte)) (*Endpoints, error) {
 	e := &Endpoints{seen: seen, address: "127.0.0.1:0"}
+	e.hanging.Store(&hang{release: make(chan struct{})})
 	return e, e.listen(ctx)
 }
 
@@ -76,8 +84,14 @@ func (e *Endpoints) Set(ctx context.Context, m Mode) error {
 	return nil
 }
 
-// Hang lets the first n endpoints take requests and never answer.
-func (e *Endpoints) Hang(n int) { e.hanging.Store(int64(n)) }
+// Hang lets the first n endpoints take requests and not answer, until it is
+// called again: what hangs then is answered.
+func (e *Endpoints) Hang(n int) {
+	close(e.hanging.Swap(&hang{below: n, release: make(chan struct{})}).release)
+}
+
+// Hung is the number of requests that hang now.
+func (e *Endpoints) Hung() int64 { return e.hung.Load() }
 
 // Refused counts the requests that were answered with 503.
 func (e *Endpoints) Refused() int64 { return e.refused.Load() }
@@ -110,9 +124,17 @@ func (e *Endpoints) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if *buffer, err = readAll((*buffer)[:0], r); err != nil {
 		return // whoever sent it has gone
 	}
+	if h := e.hanging.Load(); number < h.below {
+		e.hung.Add(1)
+		select {
+		case <-r.Context().Done():
+		case <-h.release:
+		}
+		e.hung.Add(-1)
+	}
 	switch {
-	case int64(number) < e.hanging.Load():
-		<-r.Context().Done()
+	case r.Context().Err() != nil:
+		// Whoever sent it has given up.
 	case Mode(e.mode.Load()) == Unavailable:
 		e.refused.Add(1)
 		w.WriteHeader(http.StatusServiceUnavailable)

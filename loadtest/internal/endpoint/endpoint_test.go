@@ -7,6 +7,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -64,4 +65,12 @@ func TestEndpointsPlayTheirPart(t *testing.T) {
 	cancel()
 	require.ErrorIs(t, <-answered, context.Canceled)
 	require.Equal(t, "2go", got.Load())
+	go func() {
+		_, err := post(t.Context(), 1, strings.NewReader("released"))
+		answered <- err
+	}()
+	require.Eventually(t, func() bool { return e.Hung() == 1 }, time.Minute, time.Millisecond)
+	e.Hang(0)
+	require.NoError(t, <-answered)
+	require.Equal(t, "1released", got.Load())
 }
