@@ -195,3 +195,22 @@ func TestLedger(t *testing.T) {
 	require.Equal(t, 6, n)
 	require.InDelta(t, 1.5, highest, 1e-9, "three within two seconds")
 }
+
+func TestPacer(t *testing.T) {
+	t.Parallel()
+	began := time.Now()
+	p := &pacer{began: began, each: 10 * time.Millisecond, end: 20, event: func(seq int64) mark { return mark{seq: seq} }}
+	first, ok := p.take(time.Time{}, 1)
+	require.True(t, ok)
+	require.Equal(t, []mark{{at: began.UnixNano()}}, first)
+	due, _ := p.take(began.Add(25*time.Millisecond), 9)
+	require.Equal(t, []mark{{seq: 1, at: began.Add(10 * time.Millisecond).UnixNano()}, {seq: 2, at: began.Add(20 * time.Millisecond).UnixNano()}}, due)
+	none, _ := p.take(began.Add(25*time.Millisecond), 9)
+	require.Empty(t, none)
+	many, _ := p.take(began.Add(time.Hour), 9)
+	require.Len(t, many, 9)
+	rest, _ := p.take(time.Time{}, 9)
+	require.Len(t, rest, 8)
+	_, ok = p.take(time.Time{}, 1)
+	require.False(t, ok)
+}

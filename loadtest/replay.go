@@ -40,7 +40,7 @@ func runReplay(ctx context.Context, l *lab) (_ *result, err error) {
 	if err != nil {
 		return nil, err
 	}
-	to := time.Now().Add(time.Second)
+	to := time.Now().Add(10 * time.Millisecond)
 	if c.queueURL, err = c.createQueue(control, "replayed"); err != nil {
 		return nil, err
 	}
@@ -115,7 +115,7 @@ func (c *course) fillArchive(ctx context.Context, r *result) (tail time.Time, er
 	}
 	r.set("archived_events", float64(c.archived))
 	r.set("archive_events_per_s", float64(c.archived)/time.Since(began).Seconds())
-	if err := sleep(ctx, 1100*time.Millisecond); err != nil { // a replay's times have whole seconds in many clients
+	if err := sleep(ctx, 10*time.Millisecond); err != nil { // the times of a replay are milliseconds
 		return tail, err
 	}
 	tail = time.Now()

@@ -338,7 +338,7 @@ func (h *hangingCourse) phase(ctx context.Context, d time.Duration, into *histog
 	if err != nil {
 		return err
 	}
-	return sleep(ctx, time.Second) // for the last of them
+	return sleep(ctx, min(d, time.Second)) // for the last of them
 }
 
 // runHanging publishes at a steady rate, each event for one of many endpoints,
@@ -374,7 +374,7 @@ func runHanging(ctx context.Context, l *lab) (_ *result, err error) {
 	r.set("hanging_rss_mib", float64(now)/(1<<20))
 	r.set("hanging_requests", float64(h.endpoints.Hung()))
 	h.endpoints.Hang(0)
-	if err := sleep(ctx, 2*time.Second); err != nil { // until what hung is done with
+	if err := sleep(ctx, min(l.duration, 2*time.Second)); err != nil { // until what hung is done with
 		return nil, err
 	}
 	if err := h.phase(ctx, l.duration/2, &none); err != nil {
@@ -409,30 +409,59 @@ func (c *course) deliverToEach(ctx context.Context, n int) error {
 	return errors.Join(errors.Join(errs...), context.Cause(ctx))
 }
 
-// paced publishes single events at a steady rate for d, whatever becomes of
-// them. Each is stamped with the instant at which it was to be published, so
-// that a publish that is slow counts as what it is.
+// paced publishes events at a steady rate for d, whatever becomes of them: one
+// in a request, or up to ten if it has fallen behind. Each is stamped with the
+// instant at which it was to be published, so that a publish that is slow
+// counts as what it is.
 func (c *course) paced(ctx context.Context, conns []*conn, perSecond float64, d time.Duration, event func(seq int64) mark) error {
-	began := time.Now()
-	var next atomic.Int64
+	p := &pacer{began: time.Now(), each: time.Duration(float64(time.Second) / perSecond), event: event}
+	p.end = int64(d / p.each)
 	errs := make([]error, len(conns))
 	var wg sync.WaitGroup
 	for i, conn := range conns {
 		wg.Go(func() {
 			for errs[i] == nil {
-				seq := next.Add(1) - 1
-				at := began.Add(time.Duration(float64(seq) / perSecond * float64(time.Second)))
-				if at.Sub(began) >= d {
+				marks, ok := p.take(time.Time{}, 1)
+				if !ok {
 					return
 				}
-				if errs[i] = sleep(ctx, time.Until(at)); errs[i] == nil {
-					m := event(seq)
-					m.at = at.UnixNano()
-					errs[i] = c.publish(conn, m)
+				if errs[i] = sleep(ctx, time.Until(time.Unix(0, marks[0].at))); errs[i] == nil {
+					more, _ := p.take(time.Now(), 9)
+					errs[i] = c.publish(conn, append(marks, more...)...)
 				}
 			}
 		})
 	}
 	wg.Wait()
 	return errors.Join(errs...)
+}
+
+// pacer says which events are to be published when.
+type pacer struct {
+	began time.Time
+	each  time.Duration
+	end   int64
+	event func(seq int64) mark
+
+	mu   sync.Mutex
+	next int64
+}
+
+// take returns the next events, at most so many, that are due at now; the zero
+// time is the end of days. It reports false when there are none left.
+func (p *pacer) take(now time.Time, most int) ([]mark, bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	var marks []mark
+	for len(marks) < most && p.next < p.end {
+		at := p.began.Add(time.Duration(p.next) * p.each)
+		if !now.IsZero() && at.After(now) {
+			break
+		}
+		m := p.event(p.next)
+		m.at = at.UnixNano()
+		marks = append(marks, m)
+		p.next++
+	}
+	return marks, len(marks) > 0
 }
