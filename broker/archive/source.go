@@ -3,6 +3,7 @@ package archive
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/seed567880c8/turnout"
@@ -119,6 +120,16 @@ func (s *source) readHistory(r store.Reader, p *passage, from position) error {
 	if err := failed(); err != nil {
 		return err
 	}
+	return p.readBodies(r)
+}
+
+// readBodies reads the events that refs name: in one go, if they are near one
+// another, as on a server whose events go by one bus.
+func (p *passage) readBodies(r store.Reader) error {
+	n := len(p.refs)
+	if n > 0 && slices.IsSorted(p.refs) && int(p.refs[n-1]-p.refs[0]) < 3*n {
+		return p.scanBodies(r)
+	}
 	for i, ref := range p.refs {
 		p.events[i].from = len(p.text)
 		var err error
@@ -126,6 +137,25 @@ func (s *source) readHistory(r store.Reader, p *passage, from position) error {
 			return fmt.Errorf("read event %d of the history: %w", ref, err)
 		}
 		p.events[i].to = len(p.text)
+	}
+	return nil
+}
+
+func (p *passage) scanBodies(r store.Reader) error {
+	i := 0
+	bodies, failed := eventlog.Scan(r, p.refs[0], p.refs[len(p.refs)-1]+1)
+	for ref, body := range bodies {
+		for ; i < len(p.refs) && p.refs[i] == ref; i++ {
+			p.events[i].from = len(p.text)
+			p.text = append(p.text, body...)
+			p.events[i].to = len(p.text)
+		}
+	}
+	if err := failed(); err != nil {
+		return fmt.Errorf("read events of the history: %w", err)
+	}
+	if i < len(p.refs) {
+		return fmt.Errorf("%w: event %d of the history has no body", errRecord, p.refs[i])
 	}
 	return nil
 }

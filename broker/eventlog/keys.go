@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"iter"
 
 	"github.com/seed567880c8/turnout/internal/store"
 )
@@ -119,4 +120,24 @@ func (l *Log) findNext(r store.Reader) error {
 	}
 	l.next = Ref(binary.BigEndian.Uint64(key[1:])) + 1
 	return nil
+}
+
+// Scan yields the events with from ≤ ref < to that are stored, in order. A body
+// is valid until the next step. After an error it yields nothing more; the error
+// is returned by the function that Scan returns. It may be called from any goroutine.
+func Scan(r store.Reader, from, to Ref) (events iter.Seq2[Ref, []byte], err func() error) {
+	var damaged error
+	pairs, failed := r.Scan(appendEventKey(nil, from), appendEventKey(nil, to))
+	events = func(yield func(Ref, []byte) bool) {
+		for key, body := range pairs {
+			if len(key) != eventKeyBytes {
+				damaged = fmt.Errorf("eventlog: key %x has an unknown form", key)
+				return
+			}
+			if !yield(Ref(binary.BigEndian.Uint64(key[1:])), body) {
+				return
+			}
+		}
+	}
+	return events, func() error { return errors.Join(damaged, failed()) }
 }

@@ -106,6 +106,28 @@ func TestAppendStoresABodyOnceAndGivesRisingRefs(t *testing.T) {
 	require.Equal(t, eventlog.Stats{Appended: 3, Bytes: 18, Segments: 1, Pairs: 2}, h.log.Stats())
 }
 
+func TestScanYieldsWhatIsStoredInOrder(t *testing.T) {
+	t.Parallel()
+	h := newHarness(t)
+	defer h.close()
+	h.batch(func(tx *partition.Tx) {
+		for i := range 5 {
+			h.log.Retain(tx, 1, h.log.Append(tx, fmt.Appendf(nil, "body %d", i+1)))
+		}
+	})
+	var got []string
+	events, failed := eventlog.Scan(h.store, 2, 5)
+	for ref, body := range events {
+		got = append(got, fmt.Sprint(ref, " ", string(body)))
+	}
+	require.NoError(t, failed())
+	require.Equal(t, []string{"2 body 2", "3 body 3", "4 body 4"}, got)
+	for range events {
+		break
+	}
+	require.NoError(t, failed())
+}
+
 func TestASegmentIsCollectedWhenItIsSealedAndUnreferenced(t *testing.T) {
 	t.Parallel()
 	h := newHarness(t)

@@ -62,7 +62,7 @@ func (c Config) chunkBytes() int64 { return min(max(c.BytesMax/64, chunkBytesMin
 //
 // Refused: keys by bus and time alone, whose expiry needs a range and a count of
 // references for each bus; one record for each event and bus instead of for
-// each batch and bus, which is a third more to log under load.
+// each batch and bus, which is half as much again to log under load.
 //
 // Everything belongs to the partition's loop but Stats and the functions in
 // read.go. In memory are the names of the buses and a summary of each chunk,

@@ -21,15 +21,15 @@ var buses = []turnout.BusName{busNamed("a"), busNamed("b"), busNamed("c")}
 func TestHistoryAgainstAModel(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
-		cfg := history.Config{Retention: 10 * time.Minute, BytesMax: 400 << 10}
+		cfg := history.Config{Retention: 10 * time.Minute, BytesMax: 150 << 10}
 		h := newHarness(t, cfg)
 		defer h.close()
 		model := map[turnout.BusName][]event{}
 		t.Repeat(map[string]func(*rapid.T){
 			"publish": func(t *rapid.T) {
-				padding := rapid.SampledFrom([]int{1, 100, 5000}).Draw(t, "padding")
+				padding := rapid.SampledFrom([]int{1, 100, 3000}).Draw(t, "padding")
 				h.batch(func(tx *partition.Tx) {
-					for range rapid.IntRange(1, 30).Draw(t, "events") {
+					for range rapid.IntRange(1, 10).Draw(t, "events") {
 						to := rapid.SliceOfNDistinct(rapid.SampledFrom(buses), 1, 3, rapid.ID).Draw(t, "buses")
 						targets := rapid.SliceOfN(rapid.Uint64Range(1, 1000), 0, 3).Draw(t, "targets")
 						e := h.publish(tx, padding, targets, to...)
