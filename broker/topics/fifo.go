@@ -91,24 +91,29 @@ func (d *dedup) find(k dedupKey, now int64) (publishedOnce, bool) {
 	return p, ok && now-p.at < turnout.DeduplicationWindow.Milliseconds()
 }
 
-// turn begins a new span if now is in one.
+// turn begins a new span if now is in one, and forgets those that cannot count
+// any more.
 func (t *Topics) turn(tx *partition.Tx, p *topic) {
 	d := &p.fifo.dedup
 	span := tx.Now.UnixMilli() / spanMillis
-	if span == d.span {
+	if span != d.span {
+		d.old = nil
+		if span == d.span+1 {
+			d.old = d.now
+		}
+		d.now, d.span = nil, span
+	}
+	if d.stored == 0 || d.stored >= span-1 {
 		return
 	}
-	d.old = nil
-	if span == d.span+1 {
-		d.old = d.now
-	}
-	d.now, d.span = nil, span
-	if d.stored != 0 && d.stored < span-1 {
-		tx.Batch.DeleteRange(appendDedupKey(nil, p.id, d.stored), appendDedupKey(nil, p.id, span-1))
+	tx.Batch.DeleteRange(appendDedupKey(nil, p.id, d.stored), appendDedupKey(nil, p.id, span-1))
+	switch {
+	case d.old != nil:
 		d.stored = span - 1
-		if d.old == nil {
-			d.stored = 0
-		}
+	case d.now != nil:
+		d.stored = span
+	default:
+		d.stored = 0
 	}
 }
 

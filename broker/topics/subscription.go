@@ -269,7 +269,7 @@ func (t *Topics) UpdateSubscription(_ context.Context, name turnout.Subscription
 		}
 		sub := old.Subscription
 		if err := change(&sub.Attributes); err != nil {
-			return errors.Join(t.settled(), err)
+			return t.absent(err)
 		}
 		s, err := t.compile(sub, old.state)
 		if err != nil {
@@ -354,7 +354,8 @@ func (t *Topics) list(want func(*subscription) bool) ([]turnout.Subscription, er
 }
 
 // Endpoint returns how to deliver to a subscription, for the dispatch engine.
-// It is CodeNotFound without the subscription.
+// What cannot be reached any more has a sink that says so, so that dead letters
+// are notifications then too. It is CodeNotFound for what is no subscription's ARN.
 func (t *Topics) Endpoint(subscriptionARN string) (dispatch.Endpoint, error) {
 	name, ok := turnout.ParseSubscriptionARN(subscriptionARN)
 	if !ok {
@@ -362,7 +363,7 @@ func (t *Topics) Endpoint(subscriptionARN string) (dispatch.Endpoint, error) {
 	}
 	s := t.lookUp(name)
 	if s == nil || !s.external() {
-		return dispatch.Endpoint{}, errSubscriptionNotFound()
+		return t.nowhere(subscriptionARN, "The subscription does not exist."), nil
 	}
 	p := s.policy(s.topic.view.Load())
 	end := dispatch.Endpoint{
@@ -379,12 +380,20 @@ func (t *Topics) Endpoint(subscriptionARN string) (dispatch.Endpoint, error) {
 		return end, nil
 	}
 	function, err := t.function(s.Endpoint)
+	if e, ok := errors.AsType[*turnout.Error](err); ok && e.Code == turnout.CodeNotFound {
+		return t.nowhere(subscriptionARN, e.Message), nil
+	}
 	if err != nil {
 		return dispatch.Endpoint{}, err
 	}
 	sink := &notification.Function{Function: function, ARN: s.Endpoint, Receiver: t.receiver(s.arn)}
 	end.Sink, end.DeadLetter, end.Timeout = sink, sink.DeadLetter, 0
 	return end, nil
+}
+
+func (t *Topics) nowhere(subscriptionARN, reason string) dispatch.Endpoint {
+	sink := &notification.Nowhere{Receiver: t.receiver(subscriptionARN), Reason: reason}
+	return dispatch.Endpoint{Sink: sink, DeadLetter: sink.DeadLetter}
 }
 
 func (t *Topics) function(arn string) (sinks.Sink, error) {

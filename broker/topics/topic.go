@@ -196,7 +196,12 @@ func (t *Topics) Topic(_ context.Context, name turnout.TopicName) (turnout.Topic
 }
 
 // absent returns err, once what made it true is durable.
-func (t *Topics) absent(err error) error { return errors.Join(t.settled(), err) }
+func (t *Topics) absent(err error) error {
+	if failed := t.settled(); failed != nil {
+		return failed
+	}
+	return err
+}
 
 // TopicNames returns the topics of an account and region, sorted by name.
 func (t *Topics) TopicNames(_ context.Context, scope turnout.Scope) ([]turnout.TopicName, error) {

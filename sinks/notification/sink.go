@@ -128,6 +128,25 @@ func (s *Function) DeadLetter(d sinks.Delivery) (body []byte, attributes []turno
 	return AppendNotification(nil, m, m.Body("lambda"), &s.Receiver), nil
 }
 
+// Nowhere is the sink of a subscription that messages can no longer reach: each
+// attempt fails for good.
+type Nowhere struct {
+	Receiver Receiver
+	Raw      bool
+	Reason   string // for people
+}
+
+// Attempt fails.
+func (s *Nowhere) Attempt(context.Context, sinks.Delivery) sinks.Result {
+	return sinks.Result{Failure: &sinks.Failure{Code: sinks.CodeNoResource, Message: s.Reason, Permanent: true}}
+}
+
+// DeadLetter returns the notification as a queue would get it.
+func (s *Nowhere) DeadLetter(d sinks.Delivery) (body []byte, attributes []turnout.MessageAttribute) {
+	queue := HTTP{Receiver: s.Receiver, Raw: s.Raw}
+	return queue.DeadLetter(d)
+}
+
 // damaged is the result for a delivery that cannot be read: a fault of ours.
 func damaged(err error) sinks.Result {
 	return sinks.Result{Failure: &sinks.Failure{Code: sinks.CodeInternalError, Message: err.Error(), Permanent: true}}
@@ -136,4 +155,5 @@ func damaged(err error) sinks.Result {
 var (
 	_ sinks.Sink = (*HTTP)(nil)
 	_ sinks.Sink = (*Function)(nil)
+	_ sinks.Sink = (*Nowhere)(nil)
 )
