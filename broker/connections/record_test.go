@@ -1,7 +1,6 @@
 package connections_test
 
 import (
-	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -39,7 +38,7 @@ func FuzzRecord(f *testing.F) {
 	f.Add(byte('s'), []byte(`{"v":1,"parameters":["a"]}`))
 	f.Fuzz(func(t *testing.T, kind byte, text []byte) {
 		if err := connections.DecodeRecord(kind, text); err != nil {
-			require.False(t, strings.Contains(err.Error(), "s3cret"))
+			require.NotContains(t, err.Error(), "s3cret")
 		}
 	})
 }
