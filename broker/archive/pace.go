@@ -72,10 +72,13 @@ func (p *pacer) dueAt(at int64) time.Duration {
 // replayed counts events that were replayed.
 func (p *pacer) replayed(n int) { p.done += int64(n) }
 
+// busy is how many waiting operations make the loop busy; fewer are what a few
+// clients leave waiting at any time.
+const busy = 16
+
 // yield returns how long a replay pauses after work that took so long while so
 // many operations of others wait: the more of them, the smaller its share of
 // the loop, down to a ninth.
 func yield(waiting int, took time.Duration) time.Duration {
-	const busy = 16 // fewer are what a few clients leave waiting at any time
 	return took * time.Duration(min(waiting/busy, 8))
 }

@@ -78,10 +78,11 @@ func TestAReplayYieldsToLiveTraffic(t *testing.T) {
 
 func TestBatchesShrinkWithTheFanOut(t *testing.T) {
 	t.Parallel()
-	require.Equal(t, passageEventsMax, limitFor(100, 100))
-	require.Equal(t, 20, limitFor(100, 10_000))
-	require.Equal(t, 1, limitFor(1, 1_000_000))
-	require.Equal(t, passageEventsMax, limitFor(100, 0))
+	require.Equal(t, passageEventsMax, limitFor(100, 100, 0))
+	require.Equal(t, 20, limitFor(100, 10_000, 0))
+	require.Equal(t, 1, limitFor(1, 1_000_000, 1000))
+	require.Equal(t, passageEventsMax, limitFor(100, 0, 0))
+	require.Equal(t, passageEventsMax/4, limitFor(100, 100, busy), "and while others wait")
 }
 
 func FuzzParseBucket(f *testing.F) {

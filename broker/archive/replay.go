@@ -33,7 +33,7 @@ type replay struct {
 }
 
 const (
-	runningMax  = 64                  // replays under way at once in the whole server
+	runningMax  = 32                  // replays under way at once in the whole server, each with a few MB
 	keptMax     = 10_000              // replays that have ended, of one account and region
 	recordsKept = 90 * 24 * time.Hour // as AWS keeps them
 	goneReason  = "The archive was deleted."

@@ -64,25 +64,52 @@ func (a *Archives) work(ctx context.Context, r *replay) {
 		archives: a, replay: r, rules: rules, source: a.source(r), next: r.next, limit: limitFirst,
 		pacer: pacer{perSecond: r.PerSecondMax, lapse: r.TimeLapse},
 	}
-	var p passage
 	for !w.isFixed() && w.wait(ctx, time.Millisecond) {
 	}
-	for ctx.Err() == nil {
-		if err := w.source.read(a.store, &p, w.next); err != nil {
-			a.cfg.Log.LogAttrs(ctx, slog.LevelError, "replay cannot read its source",
-				slog.String("replay", r.ARN()), slog.Any("error", err))
-			if !w.wait(ctx, w.nextBackoff()) {
-				break
-			}
-			continue
-		}
-		if stop, reason := w.replayAll(ctx, &p); stop {
-			a.endLogged(ctx, r, reason, &w.pending)
-			return
-		}
+	stop, reason := w.run(ctx)
+	if stop {
+		a.endLogged(ctx, r, reason, &w.pending)
 	}
-	if ctx.Err() == nil {
-		a.endLogged(ctx, r, "", &w.pending)
+}
+
+// run replays until the replay has ended, which is stop, or ctx has. While one
+// passage is delivered the next one is read.
+func (w *worker) run(ctx context.Context) (stop bool, reason string) {
+	now, ahead := &passage{}, &passage{}
+	if !w.read(ctx, now, w.next) {
+		return ctx.Err() == nil, ""
+	}
+	for {
+		var reading sync.WaitGroup
+		ok := true
+		if !now.end {
+			next := now.events[len(now.events)-1].next
+			reading.Go(func() { ok = w.read(ctx, ahead, next) })
+		}
+		stop, reason := w.replayAll(ctx, now)
+		reading.Wait()
+		if stop || !ok || ctx.Err() != nil {
+			return ctx.Err() == nil, reason
+		}
+		now, ahead = ahead, now
+	}
+}
+
+// read reads a passage. When the store fails it tries again; false says that
+// the replay should not go on.
+func (w *worker) read(ctx context.Context, p *passage, from position) bool {
+	backoff := backoffMin
+	for {
+		err := w.source.read(w.archives.store, p, from)
+		if err == nil {
+			return true
+		}
+		w.archives.cfg.Log.LogAttrs(ctx, slog.LevelError, "replay cannot read its source and tries again",
+			slog.String("replay", w.replay.ARN()), slog.Any("error", err))
+		if !w.wait(ctx, backoff) {
+			return false
+		}
+		backoff = min(2*backoff, backoffMax)
 	}
 }
 
@@ -157,17 +184,21 @@ func (w *worker) inject(ctx context.Context, p *passage, i, n int) error {
 	if err != nil {
 		return err
 	}
-	w.next = last.next
 	w.pending = done{delivered: int64(out.Deliveries), skipped: int64(out.Skipped)}
-	w.limit = limitFor(n, out.Deliveries)
+	w.limit = limitFor(n, out.Deliveries, a.loop.Stats().Pending)
 	a.stats.events.Add(uint64(n))
 	a.stats.delivers.Add(uint64(out.Deliveries))
 	return nil
 }
 
-// limitFor returns how many events make up the next batch if n led to so many deliveries.
-func limitFor(n, deliveries int) int {
-	return max(1, min(passageEventsMax, deliveriesMax*n/max(deliveries, n)))
+// limitFor returns how many events make up the next batch if n led to so many
+// deliveries: fewer while others wait, who then wait less.
+func limitFor(n, deliveries, waiting int) int {
+	limit := min(passageEventsMax, deliveriesMax*n/max(deliveries, n))
+	if waiting >= busy {
+		limit /= 4
+	}
+	return max(1, limit)
 }
 
 // failed decides what an error of Inject means: that the replay has ended, or

@@ -52,7 +52,7 @@ func (p *passage) add(at int64, next position, body []byte) {
 
 const (
 	passageEventsMax = 1000
-	passageBytesMax  = 512 << 10 // and one event more
+	passageBytesMax  = 1 << 20 // and one event more
 )
 
 func (p *passage) full() bool {
