@@ -75,7 +75,7 @@ func newQueue(e *Engine, id uint32, name turnout.QueueName, settings turnout.Que
 	}
 	q.flights = newMessageHeap(q.endsEarlier)
 	q.clearOrder()
-	q.log.complete = true
+	q.log.complete, q.log.next = true, never
 	return q
 }
 

@@ -36,23 +36,37 @@ type endpoint struct {
 	look     bool // a lane has something that the last Take did not find
 	stopping bool // no attempt may begin any more
 
-	config   Endpoint
-	unknown  bool // there is no such endpoint
-	health   health
-	conc     concurrency
-	pace     pace
-	budget   budget
-	last     *sinks.Failure // of the newest attempt that failed
-	stored   state          // as on disk
-	announce string         // what is to be announced, see state
+	config  Endpoint
+	unknown bool // there is no such endpoint
 
-	disabledAt int64 // Unix ms, 0: it is not disabled
+	gates
+	hands
+	memory
+}
+
+// gates are what an attempt must pass to begin.
+type gates struct {
+	health health
+	conc   concurrency
+	pace   pace
+	budget budget
+}
+
+// hands are the deliveries that were taken, in the order in which they go on.
+type hands struct {
+	buffer  []*job // to be attempted
+	running int    // being attempted
+	done    []*job // to be settled
+	ended   int    // attempts since the runner looked last
+}
+
+// memory is what is remembered of an endpoint's trouble.
+type memory struct {
+	last       *sinks.Failure // of the newest attempt that failed
+	stored     state          // as on disk
+	announce   string         // what is to be announced, see state
+	disabledAt int64          // Unix ms, 0: it is not disabled
 	reason     string
-
-	buffer  []*job
-	running int
-	done    []*job
-	ended   int // attempts since the runner looked last
 }
 
 // job is a delivery that was taken.
@@ -81,8 +95,12 @@ type job struct {
 func newEndpoint(d *Dispatcher, arn string) *endpoint {
 	return &endpoint{
 		d: d, arn: arn, signal: make(chan struct{}, 1),
-		conc: newConcurrency(), budget: newBudget(d.loop.Now()),
+		gates: newGates(d.loop.Now()),
 	}
+}
+
+func newGates(now time.Time) gates {
+	return gates{conc: newConcurrency(), budget: newBudget(now)}
 }
 
 func (ep *endpoint) addLane(lane turnout.QueueName) {
@@ -267,9 +285,10 @@ func bound(r *sinks.Result) {
 func (ep *endpoint) reset(tx *partition.Tx) {
 	ep.d.stats.held.Add(-ep.held.Swap(0))
 	ep.mu.Lock()
-	ep.health = health{round: ep.health.round + 1}
-	ep.conc, ep.budget, ep.pace = newConcurrency(), newBudget(tx.Now), pace{}
-	ep.last, ep.announce, ep.disabledAt, ep.reason = nil, "", 0, ""
+	round := ep.health.round
+	ep.gates = newGates(tx.Now)
+	ep.health.round = round + 1
+	ep.memory = memory{stored: ep.stored}
 	ep.mu.Unlock()
 	ep.storeState(tx)
 }

@@ -147,7 +147,7 @@ func (n *node) open() {
 	n.t.Helper()
 	var err error
 	if n.fs != nil {
-		n.store, err = pebblestore.Open(pebblestore.Config{Dir: "data", FS: n.fs, MemTableBytes: 32 << 20, CacheBytes: 32 << 20})
+		n.store, err = pebblestore.Open(pebblestore.Config{Dir: "data", FS: n.fs, MemTableBytes: 1 << 20, CacheBytes: 32 << 20})
 	} else {
 		n.store, err = pebblestore.Open(pebblestore.Config{Dir: n.dir})
 	}
