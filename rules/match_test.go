@@ -2,16 +2,13 @@ package rules_test
 
 import (
 	"bytes"
-	"encoding/json"
 	"fmt"
 	"math/rand/v2"
 	"strings"
 	"sync"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
-	"github.com/tidwall/gjson"
 
 	"github.com/seed567880c8/turnout/rules"
 )
@@ -332,36 +329,4 @@ func BenchmarkParse(b *testing.B) {
 	for b.Loop() {
 		_, _ = rules.Parse(pattern)
 	}
-}
-
-// BenchmarkScan compares the strict scan with the validators of gjson and encoding/json, which check less, over the
-// same bytes in turns, so that what else the machine does hits all alike.
-func BenchmarkScan(b *testing.B) {
-	events := cityLots(b)[:200]
-	var size int64
-	for _, event := range events {
-		size += int64(len(event))
-	}
-	validators := []func([]byte) bool{
-		func(event []byte) bool { return rules.Scan(event) == nil },
-		gjson.ValidBytes,
-		json.Valid,
-	}
-	var spent [3]time.Duration
-	b.SetBytes(3 * size)
-	b.ReportAllocs()
-	for b.Loop() {
-		for i, valid := range validators {
-			start := time.Now()
-			for _, event := range events {
-				if !valid(event) {
-					b.Fatal("refused")
-				}
-			}
-			spent[i] += time.Since(start)
-		}
-	}
-	b.ReportMetric(float64(spent[0].Nanoseconds())/float64(b.N*len(events)), "ns/event")
-	b.ReportMetric(float64(spent[0])/float64(spent[1]), "x-gjson")
-	b.ReportMetric(float64(spent[0])/float64(spent[2]), "x-encoding/json")
 }

@@ -90,6 +90,7 @@ var owners = map[string]string{
 	"github.com/spf13/pflag":              "internal/config",
 	"github.com/tidwall/gjson":            "rules/...",
 	"go.yaml.in/yaml/v3":                  "internal/config",
+	"golang.org/x/sys":                    "rules/internal/rawjson",
 	"golang.org/x/term":                   "cmd/turnout/internal/terminal",
 }
 

@@ -1,5 +1,10 @@
 package rawjson
 
+import (
+	"encoding/binary"
+	"math/bits"
+)
+
 // A Kind is what a token or a value is.
 type Kind uint8
 
@@ -54,7 +59,7 @@ func Skip(b []byte, i int) int {
 		}
 		return end + 1
 	case ObjectStart, ArrayStart:
-		return skipOpen(b, i)
+		return SkipOpen(b, i+1)
 	case Number:
 		return NumberEnd(b, i)
 	case True, Null:
@@ -75,35 +80,34 @@ func within(b []byte, i int) int {
 
 // NumberEnd returns the index behind the number at b[i], in a text that has passed [Scan].
 func NumberEnd(b []byte, i int) int {
-	for i < len(b) {
-		c := b[i]
-		if !isDigit(c) && c != '.' && c != '-' && c != '+' && c|0x20 != 'e' {
-			break
+	for i+8 <= len(b) {
+		n := leadingDigits(binary.LittleEndian.Uint64(b[i:]))
+		i += n
+		if n < 8 && !isNumberPunctuation(b[i]) {
+			return i
 		}
+		if n < 8 {
+			i++
+		}
+	}
+	for i < len(b) && (isDigit(b[i]) || isNumberPunctuation(b[i])) {
 		i++
 	}
 	return i
 }
 
-// skipOpen steps over an array or object by counting brackets outside strings; in a checked text they pair up.
-func skipOpen(b []byte, i int) int {
-	depth := 0
-	for i < len(b) {
-		switch b[i] {
-		case '"':
-			end, _ := StringEnd(b, i+1)
-			if end < 0 {
-				return -1
-			}
-			i = end
-		case '{', '[':
-			depth++
-		case '}', ']':
-			if depth--; depth == 0 {
-				return i + 1
-			}
-		}
-		i++
-	}
-	return -1
+func isNumberPunctuation(c byte) bool { return c == '.' || c == '-' || c == '+' || c|0x20 == 'e' }
+
+// leadingDigits returns how many of the eight characters in v, the first in its lowest byte, are digits before the
+// first that is none.
+func leadingDigits(v uint64) int {
+	// A digit xor '0' is at most 9, so that adding 0x76 leaves the top bit alone.
+	x := v ^ lows*'0'
+	others := (x&^uint64(highs) + lows*0x76 | v) & highs
+	return bits.TrailingZeros64(others) >> 3
 }
+
+// SkipOpen returns the index behind the array or object that is open at b[i], just behind its bracket or between two
+// of its members: it counts brackets outside strings, which in a checked text pair up. It returns -1 if nothing closes
+// it.
+func SkipOpen(b []byte, i int) int { return skipOpen(b, i) }

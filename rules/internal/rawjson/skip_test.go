@@ -1,0 +1,116 @@
+package rawjson
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"math/rand/v2"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+// skipByByte is SkipOpen written to be read.
+func skipByByte(b []byte, i int) int {
+	depth, inString := 1, false
+	for ; i < len(b); i++ {
+		switch c := b[i]; {
+		case inString && c == '\\':
+			i++
+		case c == '"':
+			inString = !inString
+		case inString:
+		case c == '{' || c == '[':
+			depth++
+		case c == '}' || c == ']':
+			if depth--; depth == 0 {
+				return i + 1
+			}
+		}
+	}
+	return -1
+}
+
+// randomJSON returns an array or object with much of what is hard to skip.
+func randomJSON(r *rand.Rand, depth int) string {
+	kind := r.IntN(8)
+	if depth == 0 && kind > 5 {
+		kind = r.IntN(6)
+	}
+	switch kind {
+	case 0, 1, 2:
+		var text strings.Builder
+		for range r.IntN(40) {
+			text.WriteString([]string{"x", "[", "{", "}", "]", `\\`, `\"`, "é", " ", "yyyyyyyy", `\u005c`}[r.IntN(11)])
+		}
+		return `"` + text.String() + `"`
+	case 3:
+		return []string{"true", "false", "null"}[r.IntN(3)]
+	case 4, 5:
+		return fmt.Sprintf("%.*f", r.IntN(20), 1000*r.NormFloat64())
+	}
+	var all []string
+	for range r.IntN(9) {
+		value := randomJSON(r, depth-1)
+		if kind == 6 {
+			value = fmt.Sprintf(`"%s%d":%s`, strings.Repeat(`\\`, r.IntN(4)), len(all), value)
+		}
+		all = append(all, value)
+	}
+	separator := "," + strings.Repeat(" ", r.IntN(9))
+	if kind == 6 {
+		return "{" + strings.Join(all, separator) + "}"
+	}
+	return "[" + strings.Join(all, separator) + "]"
+}
+
+func TestSkipOpenFindsTheSameEndHoweverItIsDone(t *testing.T) {
+	t.Parallel()
+	r := rand.New(rand.NewPCG(1, 2))
+	for range 20_000 {
+		inner := randomJSON(r, 4)
+		text := []byte(strings.Repeat(" ", r.IntN(70)) + inner + "]" + strings.Repeat(`,"]`, r.IntN(40)))
+		require.True(t, json.Valid([]byte(inner)), inner)
+		want := skipByByte(text, 0)
+		require.Equal(t, want, skipOpenPortable(text, 0), "%s", text)
+		require.Equal(t, want, SkipOpen(text, 0), "%s", text)
+		cut := text[:r.IntN(want)]
+		require.Equal(t, -1, skipOpenPortable(cut, 0), "%s", cut)
+		require.Equal(t, -1, SkipOpen(cut, 0), "%s", cut)
+	}
+}
+
+func TestNumberEnd(t *testing.T) {
+	t.Parallel()
+	for _, number := range []string{"0", "-1", "12345678", "123456789", "-122.42916360922355", "1e5", "1.5E+300", "12345678.12345678e-12345678"} {
+		for _, rest := range []string{"", ",", "]", " ", "}", ",12345678", "]]]]]]]]]]]]"} {
+			require.Equal(t, len(number), NumberEnd([]byte(number+rest), 0), number+rest)
+		}
+	}
+}
+
+// BenchmarkSkipOpen shows what it costs not to look into something, with and without vectors. The best of many runs
+// counts: other programs can only add to it.
+func BenchmarkSkipOpen(b *testing.B) {
+	text := []byte(strings.Repeat(`{"x":-122.45666595053973,"y":37.722450152117467,"z":0},`, 160) + `1]`)
+	for _, c := range []struct {
+		name string
+		skip func([]byte) int
+	}{
+		{"best", func(text []byte) int { return SkipOpen(text, 0) }},
+		{"portable", func(text []byte) int { return skipOpenPortable(text, 0) }},
+		{"count", func(text []byte) int { return bytes.Count(text, []byte{'"'}) }},
+	} {
+		b.Run(c.name, func(b *testing.B) {
+			best := time.Hour
+			for b.Loop() {
+				start := time.Now()
+				c.skip(text)
+				best = min(best, time.Since(start))
+			}
+			b.ReportMetric(float64(len(text))/float64(best.Nanoseconds()), "GB/s")
+		})
+	}
+}
