@@ -44,6 +44,9 @@ type delivery struct {
 	ageMax    time.Duration // of an external one
 }
 
+// notificationBytes is about what a notification has beside the message.
+const notificationBytes = 1 << 10
+
 // How long deliveries through the dispatch engine are tried at most. AWS gives
 // functions 23 days; 14 days is as long as a queue keeps anything.
 const (
@@ -257,10 +260,10 @@ func (p *Prepared) prepare(t *Topics, v *View, m *turnout.TopicMessage, now time
 	p.receivers, p.found = v.match(p.receivers[:0], p.found, &p.message)
 	p.deliveries, p.text, p.stored, p.raw, p.rawUsers = p.deliveries[:0], p.text[:0], p.stored[:0], p.raw[:0], 0
 	external := false
-	for _, s := range p.receivers {
+	for i, s := range p.receivers {
 		d := delivery{to: s}
 		raw := s.Attributes.RawMessageDelivery && s.Protocol != "lambda"
-		if !raw {
+		if !raw && (s.external() || !t.cfg.UnsignedQueues) {
 			if err := p.sign(p.outer.Body(s.Protocol)); err != nil {
 				return err
 			}
@@ -277,6 +280,9 @@ func (p *Prepared) prepare(t *Topics, v *View, m *turnout.TopicMessage, now time
 		default:
 			to := t.receiver(s.arn)
 			d.from = len(p.text)
+			if free := cap(p.text) - len(p.text); free < len(m.Bodies[defaultBody])+notificationBytes {
+				p.text = slices.Grow(p.text, (len(p.receivers)-i)*(len(m.Bodies[defaultBody])+notificationBytes))
+			}
 			p.text = notification.AppendNotification(p.text, &p.outer, p.outer.Body(s.Protocol), &to)
 			d.end = len(p.text)
 		}

@@ -51,6 +51,10 @@ type Config struct {
 	Function func(functionARN string) (sinks.Sink, error)
 	// Signer signs messages. Default: a key that is made at first use and stored.
 	Signer *notification.Signer
+	// UnsignedQueues leaves the signature out of what goes to queues. It costs
+	// about a millisecond of CPU for each message, more than everything else
+	// together, and few consumers of a queue verify it.
+	UnsignedQueues bool
 	// StrictAWS brings back AWS's limit of 5 keys in a filter policy.
 	StrictAWS bool
 	// TokenLife is how long a confirmation token is good, a pending subscription

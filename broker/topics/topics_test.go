@@ -421,6 +421,16 @@ func TestTheSigningKeyIsMadeOnceAndKept(t *testing.T) {
 	require.Equal(t, certificate, string(n.Certificate()), "a reset keeps the key")
 }
 
+func TestSignaturesForQueuesCanBeLeftOut(t *testing.T) {
+	t.Parallel()
+	n := start(t, topics.Config{UnsignedQueues: true})
+	n.queue("q")
+	n.topic("t")
+	n.subscribe("t", "q")
+	n.publish("t", message("x"))
+	require.NotContains(t, n.bodies("q")[0], "Sign")
+}
+
 func TestSignaturesVerify(t *testing.T) {
 	t.Parallel()
 	n := start(t, topics.Config{})
