@@ -45,6 +45,7 @@ type node struct {
 	dir     string
 	cfg     archive.Config
 	history history.Config
+	buses   broker.Config
 	chance  *chance
 	log     *bytes.Buffer
 	wrap    func(archive.Broker) archive.Broker // what archives see of the broker; nil: all of it
@@ -92,8 +93,9 @@ func (n *node) open() {
 	require.NoError(n.t, err)
 	n.archives, err = archive.New(n.loop, n.store, n.past, n.cfg)
 	require.NoError(n.t, err)
+	n.buses.Random = n.chance
 	n.broker, err = broker.New(n.loop, n.store, events,
-		broker.Receivers{Queues: n.queues, Archives: n.archives, History: n.past}, broker.Config{Random: n.chance})
+		broker.Receivers{Queues: n.queues, Archives: n.archives, History: n.past}, n.buses)
 	require.NoError(n.t, err)
 	n.archives.Use(n.broker)
 	if n.wrap != nil {

@@ -10,7 +10,9 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/seed567880c8/turnout"
+	"github.com/seed567880c8/turnout/broker"
 	"github.com/seed567880c8/turnout/broker/archive"
+	"github.com/seed567880c8/turnout/internal/store/pebblestore"
 )
 
 func TestAReplayDeliversAgainInOrder(t *testing.T) {
@@ -401,6 +403,47 @@ func TestAReplayWaitsWhileTheDiskIsFull(t *testing.T) {
 		n.broker.RefusePublishes(false)
 		require.Equal(t, turnout.ReplayCompleted, n.finish("r").State)
 		require.Equal(t, span(0, 3), numbers(n.take("q")))
+	})
+}
+
+func TestAReplayWithALargeFanOutTakesFewerEventsAtOnce(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		n := startNode(&node{t: t, fs: pebblestore.NewMemory(), buses: broker.Config{DeliveriesMax: 50}})
+		n.queue("a", "b", "c")
+		for i := range 20 {
+			n.publish(span(10*i, 10*i+10)...)
+		}
+		n.rule("r", `{"source":["test"]}`, "a", "b", "c")
+		r := n.run(replayOf("r", busNamed("default").ARN()))
+		require.Equal(t, int64(600), r.Delivered)
+		for _, q := range []string{"a", "b", "c"} {
+			require.Equal(t, span(0, 200), numbers(n.take(q)))
+		}
+		n.buses.DeliveriesMax = 2
+		n.restart()
+		n.startReplay(replayOf("impossible", busNamed("default").ARN()))
+		r = n.finish("impossible")
+		require.Equal(t, turnout.ReplayFailed, r.State)
+		require.Equal(t, "The events match too many targets: at most 2 deliveries can be made by one request.", r.StateReason)
+	})
+}
+
+func TestAReplayThatIsBeingCancelledEndsAfterARestart(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		n := start(t, archive.Config{})
+		n.queue("q")
+		n.publish(span(0, 10)...)
+		n.broker.RefusePublishes(true) // the worker waits
+		spec := replayOf("r", busNamed("default").ARN())
+		spec.Queue = new(queueNamed("q"))
+		n.startReplay(spec)
+		_, err := n.archives.CancelReplay(t.Context(), replayNamed("r"))
+		require.NoError(t, err)
+		n.crashTo(n.fs.PowerLoss(0, nil))
+		require.Equal(t, turnout.ReplayCancelled, n.finish("r").State)
+		require.Empty(t, n.take("q"))
 	})
 }
 
