@@ -47,7 +47,7 @@ func (t *Topics) Subscribe(_ context.Context, s turnout.Subscription, same func(
 	if s.Protocol == "http" || s.Protocol == "https" {
 		st = pending
 	}
-	s.Pending = st == pending
+	s.Pending, s.ConfirmedWithCredentials = st == pending, st == live
 	for range staleMax {
 		id, err := t.newUUID()
 		if err != nil {

@@ -306,6 +306,8 @@ func TestSubscriptionsAreCountedAndListed(t *testing.T) {
 	pending := n.subscribe("t", "https://example.com/hook")
 	n.subscribe("other", "a")
 	require.True(t, pending.Pending)
+	require.False(t, pending.ConfirmedWithCredentials)
+	require.True(t, first.ConfirmedWithCredentials, "a queue is confirmed by whoever subscribes it")
 	require.Equal(t, first, n.subscribe("t", "a"), "subscribing again gives the same")
 	refused := turnout.Errorf(turnout.CodeInvalidParameter, "no")
 	_, err := n.Subscribe(t.Context(), first, func(s turnout.Subscription) error {
@@ -356,6 +358,7 @@ func TestSubscriptionsAreChecked(t *testing.T) {
 	}{
 		{"t", "q.fifo", raw, "Invalid parameter: Invalid parameter: Endpoint Reason: FIFO SQS Queues can not be subscribed to standard SNS topics"},
 		{"t", "q", filter(`{"a":["1"],"b":["1"],"c":["1"],"d":["1"],"e":["1"],"f":["1"]}`), "Invalid parameter: Attributes Reason: FilterPolicy: Filter policy can not have more than 5 keys"},
+		{"t", "q", filter(`{"a":{"b":["1"]}}`), "Invalid parameter: Filter policy scope MessageAttributes does not support nested filter policy"},
 		{"t", "q", func(a *turnout.SubscriptionAttributes) { a.RedrivePolicy = `{"deadLetterTargetArn":"x"}` }, "Invalid parameter: Attributes Reason: RedrivePolicy: deadLetterTargetArn is an invalid arn"},
 		{"t.fifo", "q.fifo", deadLetters("dlq"), "Invalid parameter: Attributes Reason: RedrivePolicy: must use a FIFO queue as DLQ for a FIFO Subscription to a FIFO Topic."},
 		{"t", "https://example.com", func(a *turnout.SubscriptionAttributes) {

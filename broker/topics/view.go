@@ -2,6 +2,7 @@ package topics
 
 import (
 	"encoding/json"
+	"errors"
 	"slices"
 	"strings"
 	"sync"
@@ -224,6 +225,9 @@ func (t *Topics) compile(sub turnout.Subscription, st state) (*subscription, err
 	if a.FilterPolicy != "" {
 		var err error
 		if s.filter, err = (filterpolicy.Limits{StrictAWS: t.cfg.StrictAWS}).Parse([]byte(a.FilterPolicy), a.FilterPolicyScope); err != nil {
+			if e, ok := errors.AsType[*filterpolicy.Error](err); ok && e.Bare {
+				return nil, invalid("%s", e.Message)
+			}
 			return nil, invalid("FilterPolicy: %s", err.Error())
 		}
 	}
