@@ -41,7 +41,7 @@ func (o address) appendTo(dst []byte) []byte {
 type number struct{ value rawjson.Decimal }
 
 func (o number) matches(v *match.Value, _ *match.Scratch) bool {
-	return v.Kind == rawjson.Number && v.Number().Equal(o.value)
+	return v.Kind == rawjson.Number && v.Number().Equal(&o.value)
 }
 func (o number) index(x *match.Index, p match.Posting) { x.Equal(o.value, p) }
 func (o number) odds(distinct int) float64             { return oneOf(distinct) }

@@ -109,7 +109,7 @@ func (p *parser) upperEnd(low match.Bound) (alternative, error) {
 	if err := p.expect(rawjson.ArrayEnd, "Too many terms in numeric range expression"); err != nil {
 		return nil, err
 	}
-	if low.At.Compare(n) >= 0 {
+	if low.At.Compare(&n) >= 0 {
 		return nil, p.fail("Bottom must be less than top")
 	}
 	return numeric{match.Range{Low: low, High: match.Bound{At: n, Open: sign == "<", Set: true}}}, nil

@@ -1,7 +1,6 @@
 package match
 
 import (
-	"math"
 	"net/netip"
 	"slices"
 
@@ -10,7 +9,7 @@ import (
 
 // numberIndex finds equal numbers and ranges.
 type numberIndex struct {
-	equal  map[uint64][]numberPosting // by the bits of the nearest float64
+	equal  map[rawjson.DecimalKey][]numberPosting
 	ranges []rangePosting             // while there are few
 	bounds []rawjson.Decimal          // sorted and distinct
 	tree   [][]Posting                // a segment tree over the 2·len(bounds)+1 positions on and between the bounds
@@ -32,23 +31,15 @@ const fewRanges = 8
 // Equal adds equality with a number.
 func (x *Index) Equal(n rawjson.Decimal, p Posting) {
 	if x.numbers.equal == nil {
-		x.numbers.equal = map[uint64][]numberPosting{}
+		x.numbers.equal = map[rawjson.DecimalKey][]numberPosting{}
 	}
-	key := floatKey(n.Float())
+	key := n.Key()
 	x.numbers.equal[key] = append(x.numbers.equal[key], numberPosting{n, p})
 }
 
 // Range adds the numbers of a range.
 func (x *Index) Range(r Range, p Posting) {
 	x.numbers.ranges = append(x.numbers.ranges, rangePosting{r, p})
-}
-
-// floatKey returns the bits of f, the same for 0 and -0.
-func floatKey(f float64) uint64 {
-	if f == 0 {
-		return 0
-	}
-	return math.Float64bits(f)
 }
 
 func (x *numberIndex) freeze() {
@@ -62,18 +53,18 @@ func (x *numberIndex) freeze() {
 			}
 		}
 	}
-	slices.SortFunc(x.bounds, rawjson.Decimal.Compare)
-	x.bounds = slices.CompactFunc(x.bounds, rawjson.Decimal.Equal)
+	slices.SortFunc(x.bounds, compareDecimals)
+	x.bounds = slices.CompactFunc(x.bounds, func(a, b rawjson.Decimal) bool { return a.Equal(&b) })
 	n := 2*len(x.bounds) + 1
 	x.tree = make([][]Posting, 2*n)
 	for i := range x.ranges {
 		r := &x.ranges[i]
 		low, high := 0, n-1
 		if r.rng.Low.Set {
-			low = x.position(r.rng.Low.At) + b2i(r.rng.Low.Open)
+			low = x.position(&r.rng.Low.At) + b2i(r.rng.Low.Open)
 		}
 		if r.rng.High.Set {
-			high = x.position(r.rng.High.At) - b2i(r.rng.High.Open)
+			high = x.position(&r.rng.High.At) - b2i(r.rng.High.Open)
 		}
 		for a, b := low+n, high+n+1; a < b; a, b = a/2, b/2 {
 			if a%2 == 1 {
@@ -90,10 +81,23 @@ func (x *numberIndex) freeze() {
 }
 
 // position returns 2i+1 for the bound i and 2i for a number between the bounds i-1 and i.
-func (x *numberIndex) position(n rawjson.Decimal) int {
-	i, found := slices.BinarySearchFunc(x.bounds, n, rawjson.Decimal.Compare)
-	return 2*i + b2i(found)
+func (x *numberIndex) position(n *rawjson.Decimal) int {
+	low, high := 0, len(x.bounds)
+	for low < high {
+		middle := int(uint(low+high) >> 1)
+		switch c := n.Compare(&x.bounds[middle]); {
+		case c == 0:
+			return 2*middle + 1
+		case c < 0:
+			high = middle
+		default:
+			low = middle + 1
+		}
+	}
+	return 2 * low
 }
+
+func compareDecimals(a, b rawjson.Decimal) int { return a.Compare(&b) }
 
 func b2i(b bool) int {
 	if b {
@@ -102,10 +106,11 @@ func b2i(b bool) int {
 	return 0
 }
 
-func (x *numberIndex) find(f *finding, n rawjson.Decimal) {
+func (x *numberIndex) find(f *finding, n *rawjson.Decimal) {
 	if x.equal != nil {
-		for _, e := range x.equal[floatKey(n.Float())] {
-			if e.number.Equal(n) {
+		equal := x.equal[n.Key()]
+		for i := range equal {
+			if e := &equal[i]; e.number.Equal(n) {
 				f.takeOne(e.posting)
 			}
 		}

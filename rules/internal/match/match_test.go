@@ -126,7 +126,7 @@ func drawEntry(t *rapid.T, deep bool) entry {
 		d := rawjson.ParseDecimal(n.Draw(t, "number"))
 		return entry{
 			"equal " + d.Text(), func(x *match.Index, p match.Posting) { x.Equal(d, p) },
-			func(v *match.Value) bool { return v.Kind == rawjson.Number && v.Number().Equal(d) },
+			func(v *match.Value) bool { return v.Kind == rawjson.Number && v.Number().Equal(&d) },
 		}
 	case 9, 10:
 		r := drawRange(t)

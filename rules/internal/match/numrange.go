@@ -15,17 +15,17 @@ type Bound struct {
 type Range struct{ Low, High Bound }
 
 // Contains reports whether n lies in the range.
-func (r *Range) Contains(n rawjson.Decimal) bool {
+func (r *Range) Contains(n *rawjson.Decimal) bool {
 	if !n.Finite() {
 		return false
 	}
 	if r.Low.Set {
-		if c := n.Compare(r.Low.At); c < 0 || c == 0 && r.Low.Open {
+		if c := n.Compare(&r.Low.At); c < 0 || c == 0 && r.Low.Open {
 			return false
 		}
 	}
 	if r.High.Set {
-		if c := n.Compare(r.High.At); c > 0 || c == 0 && r.High.Open {
+		if c := n.Compare(&r.High.At); c > 0 || c == 0 && r.High.Open {
 			return false
 		}
 	}

@@ -13,12 +13,12 @@ type Value struct {
 }
 
 // Number returns the value of a value of kind Number. It parses the text once.
-func (v *Value) Number() rawjson.Decimal {
+func (v *Value) Number() *rawjson.Decimal {
 	if !v.parsed {
 		v.number = rawjson.ParseDecimal(v.Text)
 		v.parsed = true
 	}
-	return v.number
+	return &v.number
 }
 
 // A Scratch is memory that comparisons need, kept from one value to the next. It must not be shared by goroutines.

@@ -38,11 +38,23 @@ func TestDecimalComparesByDecimalValue(t *testing.T) {
 		{"12", "9", 1},
 		{"0.09", "0.1", -1},
 		{"123456789012345678901234567890", "123456789012345678901234567891", -1},
+		{"1234567890123456789", "12345678901234567890", -1},
+		{"1234567890123456789", "1234567890123456789.00000", 0},
+		{"1234567890123456789", "1234567890123456789.00001", -1},
+		{"0.0000000000000000000000001", "1e-25", 0},
+		{"100000000000000000000000000", "1e26", 0},
+		{"1e-99999999999", "1e-99999999998", -1},
+		{"-1e-99999999999", "-1e-99999999998", 1},
+		{"1e-99999999999", "10e-100000000000", 0},
+		{"1e-99999999999", "1e-400", -1},
+		{"1e-99999999999", "0", 1},
+		{"0e99999999999", "0", 0},
+		{"18446744073709551615", "18446744073709551616", -1},
 	} {
 		a, b := rawjson.ParseDecimal(c.a), rawjson.ParseDecimal(c.b)
-		require.Equal(t, c.want, a.Compare(b), "%s and %s", c.a, c.b)
-		require.Equal(t, -c.want, b.Compare(a), "%s and %s", c.b, c.a)
-		require.Equal(t, c.want == 0, a.Equal(b), "%s and %s", c.a, c.b)
+		require.Equal(t, c.want, a.Compare(&b), "%s and %s", c.a, c.b)
+		require.Equal(t, -c.want, b.Compare(&a), "%s and %s", c.b, c.a)
+		require.Equal(t, c.want == 0, a.Equal(&b), "%s and %s", c.a, c.b)
 	}
 }
 
@@ -50,10 +62,14 @@ func TestDecimalBeyondAFloatEqualsOnlyTheSameText(t *testing.T) {
 	t.Parallel()
 	huge := rawjson.ParseDecimal("1e400")
 	require.False(t, huge.Finite())
-	require.True(t, huge.Equal(rawjson.ParseDecimal("1e400")))
-	require.False(t, huge.Equal(rawjson.ParseDecimal("10e399")))
-	require.False(t, huge.Equal(rawjson.ParseDecimal("1e401")))
-	require.True(t, rawjson.ParseDecimal("1.7e308").Finite())
+	for text, want := range map[string]bool{"1e400": true, "10e399": false, "1e401": false} {
+		other := rawjson.ParseDecimal(text)
+		require.Equal(t, want, huge.Equal(&other), text)
+	}
+	large := rawjson.ParseDecimal("1.7976931348623157e308")
+	require.True(t, large.Finite())
+	larger := rawjson.ParseDecimal("1.7976931348623159e308")
+	require.False(t, larger.Finite())
 }
 
 func TestDecimalRepresentable(t *testing.T) {
@@ -66,7 +82,8 @@ func TestDecimalRepresentable(t *testing.T) {
 		"9007199254740993": false, "0.1234567890123456789": false, "1e400": false, "1e-400": false,
 		"0.1000000000000000055": false,
 	} {
-		require.Equal(t, want, rawjson.ParseDecimal(text).Representable(), text)
+		d := rawjson.ParseDecimal(text)
+		require.Equal(t, want, d.Representable(), text)
 	}
 }
 
@@ -103,11 +120,11 @@ func FuzzDecimal(f *testing.F) {
 		exact, _ := strconv.ParseFloat(textA, 64)
 		require.Equal(t, math.Float64bits(math.Abs(exact)), math.Float64bits(math.Abs(a.Float())), "%s", textA)
 		if !a.Finite() || !b.Finite() {
-			require.Equal(t, textA == textB, a.Equal(b))
+			require.Equal(t, textA == textB, a.Equal(&b))
 			return
 		}
-		require.Equal(t, x.Cmp(y), a.Compare(b), "%s and %s", textA, textB)
-		require.Equal(t, x.Cmp(y) == 0, a.Equal(b), "%s and %s", textA, textB)
+		require.Equal(t, x.Cmp(y), a.Compare(&b), "%s and %s", textA, textB)
+		require.Equal(t, x.Cmp(y) == 0, a.Equal(&b), "%s and %s", textA, textB)
 	})
 }
 
