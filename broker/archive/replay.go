@@ -183,16 +183,15 @@ func (a *Archives) checkReplay(ctx context.Context, spec *turnout.ReplaySpec) er
 	switch {
 	case !spec.From.Before(spec.To):
 		return turnout.Errorf(turnout.CodeValidation, "Parameter EventEndTime is not valid. Reason: EventStartTime must be before EventEndTime.")
-	case spec.PerSecondMax < 0:
-		return turnout.Errorf(turnout.CodeValidation, "Parameter PerSecondMax is not valid. Reason: Must not be negative.")
-	case spec.TimeLapse < 0 || spec.TimeLapse > timeLapseMax || spec.TimeLapse > 0 && spec.TimeLapse < 1/float64(timeLapseMax) || spec.TimeLapse != spec.TimeLapse:
-		return turnout.Errorf(turnout.CodeValidation, "Parameter TimeLapse is not valid. Reason: Must be 0, or between 1/%d and %d.", timeLapseMax, timeLapseMax)
+	case spec.From.UnixMilli() < 0 || spec.To.UnixMilli() >= 1<<47:
+		return turnout.Errorf(turnout.CodeValidation, "Parameter EventStartTime is not valid. Reason: The times must be between the years 1970 and 6400.")
 	case spec.TargetID != "" && len(spec.FilterARNs) != 1:
 		return turnout.Errorf(turnout.CodeValidation, "Parameter TargetId is not valid. Reason: It needs exactly one rule in Destination.FilterArns.")
 	case spec.Queue != nil && len(spec.FilterARNs) > 0:
 		return turnout.Errorf(turnout.CodeValidation, "Parameter Queue is not valid. Reason: Destination.FilterArns must be empty.")
-	case spec.From.UnixMilli() < 0 || spec.To.UnixMilli() >= 1<<47:
-		return turnout.Errorf(turnout.CodeValidation, "Parameter EventStartTime is not valid. Reason: The times must be between the years 1970 and 6400.")
+	}
+	if err := checkPace(spec); err != nil {
+		return err
 	}
 	if _, err := a.broker.Bus(ctx, spec.Bus); err != nil {
 		return err
@@ -201,6 +200,18 @@ func (a *Archives) checkReplay(ctx context.Context, spec *turnout.ReplaySpec) er
 		return err
 	}
 	return a.checkFilter(ctx, spec)
+}
+
+const timeLapseMax = 1_000_000
+
+func checkPace(spec *turnout.ReplaySpec) error {
+	if spec.PerSecondMax < 0 {
+		return turnout.Errorf(turnout.CodeValidation, "Parameter PerSecondMax is not valid. Reason: Must not be negative.")
+	}
+	if l := spec.TimeLapse; l != 0 && !(l >= 1.0/timeLapseMax && l <= timeLapseMax) { // a NaN is neither
+		return turnout.Errorf(turnout.CodeValidation, "Parameter TimeLapse is not valid. Reason: Must be 0, or between 1/%d and %d.", timeLapseMax, timeLapseMax)
+	}
+	return nil
 }
 
 // checkQueue injects nothing into the queue, which tells whether it exists.
@@ -214,8 +225,6 @@ func (a *Archives) checkQueue(ctx context.Context, spec *turnout.ReplaySpec) err
 	}
 	return err
 }
-
-const timeLapseMax = 1_000_000
 
 func (a *Archives) checkFilter(ctx context.Context, spec *turnout.ReplaySpec) error {
 	rules, err := filter(spec)

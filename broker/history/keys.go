@@ -58,11 +58,11 @@ func parseGroupKey(key []byte) (bus, ms, group uint32, err error) {
 	}
 	rest := key[keyBytes:]
 	for _, n := range []*uint32{&bus, &ms, &group} {
-		size := 0
-		if *n, size = ordinal(rest); size == 0 {
+		v, size := ordinal(rest)
+		if size == 0 {
 			return 0, 0, 0, fmt.Errorf("%w: key %x", errRecord, key)
 		}
-		rest = rest[size:]
+		*n, rest = v, rest[size:]
 	}
 	if len(rest) > 0 {
 		return 0, 0, 0, fmt.Errorf("%w: key %x", errRecord, key)

@@ -93,8 +93,9 @@ func (h *Log) recount(r store.Reader, c *chunk) error {
 		}
 		last := max(c.last, at)
 		d := decoder{rest: value}
-		ref, size := eventlog.Ref(0), 0
+		ref := eventlog.Ref(0)
 		for !d.done() {
+			var size int
 			ref, size, targets = d.entry(ref, targets[:0])
 			c.add(last, ref, size)
 		}
