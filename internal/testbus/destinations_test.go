@@ -13,6 +13,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/eventbridge"
 	"github.com/aws/aws-sdk-go-v2/service/eventbridge/types"
+	"github.com/aws/aws-sdk-go-v2/service/sns"
 	"github.com/stretchr/testify/require"
 
 	"github.com/seed567880c8/turnout/internal/config"
@@ -224,5 +225,36 @@ func TestFunctionsAreTargets(t *testing.T) {
 		require.Equal(t, "/2015-03-31/functions/bill/invocations", functions.got[0].URL.Path)
 		require.Equal(t, "Event", functions.got[0].Header.Get("X-Amz-Invocation-Type"))
 		require.Equal(t, id, parseEnvelope(t, functions.bodies[0]).ID)
+	})
+}
+
+func TestATopicIsATarget(t *testing.T) {
+	t.Parallel()
+
+	Test(t, func(t *testing.T, b *Bus) {
+		bus := defaultBus(t, b)
+		client := b.SNS()
+		topic, err := client.CreateTopic(t.Context(), &sns.CreateTopicInput{Name: str("orders")})
+		require.NoError(t, err)
+		raw, dlq := newQueue(t, b.SQS(), "raw", nil), newQueue(t, b.SQS(), "dlq", nil)
+		_, err = client.Subscribe(t.Context(), &sns.SubscribeInput{
+			TopicArn: topic.TopicArn, Protocol: str("sqs"), Endpoint: str(raw.arn()),
+			Attributes: attributes{"RawMessageDelivery": "true", "FilterPolicyScope": "MessageBody", "FilterPolicy": `{"detail":{"n":[1]}}`},
+		})
+		require.NoError(t, err)
+		bus.rule("r", `{"source":["shop"]}`, to("1", *topic.TopicArn, withDLQ(dlq)))
+		id := bus.put(`{"n":1}`)
+		bus.put(`{"n":2}`)
+		got := raw.drain()
+		require.Len(t, got, 1, "a subscription's filter sees the event")
+		require.Equal(t, id, parseEnvelope(t, *got[0].Body).ID)
+		require.Empty(t, dlq.drain())
+
+		_, err = client.DeleteTopic(t.Context(), &sns.DeleteTopicInput{TopicArn: topic.TopicArn})
+		require.NoError(t, err)
+		bus.put(`{"n":3}`)
+		dead := dlq.drain()
+		require.Len(t, dead, 1)
+		require.Equal(t, "NO_RESOURCE", aws.ToString(dead[0].MessageAttributes["ERROR_CODE"].StringValue))
 	})
 }
