@@ -107,6 +107,12 @@ func (b *Broker) Bus(_ context.Context, name turnout.BusName) (turnout.Bus, erro
 	return cloneBus(bus), err
 }
 
+// HasBus reports whether a bus exists, without asking the loop: it is as new as
+// the last change that was answered, or newer.
+func (b *Broker) HasBus(name turnout.BusName) bool {
+	return name.Name == turnout.DefaultBus || b.catalog.View(name) != nil
+}
+
 // Buses returns the buses of an account and region by name, the default bus
 // among them.
 func (b *Broker) Buses(_ context.Context, scope turnout.Scope) ([]turnout.Bus, error) {
