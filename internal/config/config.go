@@ -4,6 +4,7 @@ import (
 	"io"
 	"log/slog"
 	"net/netip"
+	"strings"
 	"time"
 )
 
@@ -24,7 +25,7 @@ type Config struct {
 	Mode Mode
 
 	Listen     string // HOST:PORT of the HTTP listener; default 127.0.0.1:4566
-	GRPCListen string // HOST:PORT reserved for the gRPC interface of a later release; nothing listens there yet
+	GRPCListen string // HOST:PORT of the gRPC listener; default 127.0.0.1:4567, or any free port if Listen is on any free port
 	DataDir    string // directory of the data; Dev: "" is a temporary one, removed at the stop
 	Durability string // only "sync": an answer leaves when its batch is synced to disk
 	StrictAWS  bool   // restore the AWS quotas that Turnout relaxes
@@ -123,6 +124,9 @@ func Default(mode Mode) Config { return Config{Mode: mode}.WithDefaults() }
 func (c Config) WithDefaults() Config {
 	setDefault(&c.Mode, Dev)
 	setDefault(&c.Listen, "127.0.0.1:4566")
+	if strings.HasSuffix(c.Listen, ":0") {
+		setDefault(&c.GRPCListen, "127.0.0.1:0")
+	}
 	setDefault(&c.GRPCListen, "127.0.0.1:4567")
 	setDefault(&c.Durability, DurabilitySync)
 	setDefault(&c.Account, "000000000000")

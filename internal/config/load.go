@@ -118,6 +118,10 @@ func apply(mode Mode, sources ...map[string]string) (Config, error) {
 			}
 		}
 	}
+	if !slices.ContainsFunc(sources, func(texts map[string]string) bool { _, ok := texts["grpc_listen"]; return ok }) {
+		c.GRPCListen = "" // its default depends on another setting
+		c = c.WithDefaults()
+	}
 	return c, errors.Join(faults...)
 }
 
@@ -143,7 +147,8 @@ func readFile(name string) ([]byte, error) {
 // variable that names no setting is a fault: it would otherwise be a typing
 // error that nobody sees.
 func parseEnviron(environ []string) (map[string]string, error) {
-	keys := map[string]string{envPrefix + "CONFIG": configName}
+	// The last one is for the commands that call a server, and may be set where one is started.
+	keys := map[string]string{envPrefix + "CONFIG": configName, envPrefix + "GRPC_ENDPOINT": ""}
 	for _, s := range Settings() {
 		keys[s.Env()] = s.Key
 	}

@@ -40,7 +40,7 @@ func (s Setting) Default(mode Mode) string { return s.get(Default(mode)) }
 func Settings() []Setting {
 	return []Setting{
 		stringSetting("listen", "address", "address of the HTTP listener: AWS APIs, health, metrics", func(c *Config) *string { return &c.Listen }),
-		stringSetting("grpc_listen", "address", "address reserved for the gRPC interface of a later release; nothing listens there yet", func(c *Config) *string { return &c.GRPCListen }),
+		stringSetting("grpc_listen", "address", "address of the gRPC listener: the native API; if not given and listen is on port 0, any free port", func(c *Config) *string { return &c.GRPCListen }),
 		stringSetting("data", "dir", "directory of the data; with dev, empty is a temporary one that goes away at the stop", func(c *Config) *string { return &c.DataDir }),
 		stringSetting("durability", "string", "sync: answer when the data is synced to disk", func(c *Config) *string { return &c.Durability }),
 		newSetting("strict_aws", "bool", "restore the AWS quotas that are relaxed by default", func(c *Config) *bool { return &c.StrictAWS }, parseBool, strconv.FormatBool),

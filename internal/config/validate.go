@@ -50,22 +50,27 @@ func validateListen(path, address string) error {
 	if err != nil {
 		return fmt.Errorf("%s: %q is not HOST:PORT, for example 127.0.0.1:4566", path, address)
 	}
-	if n, err := strconv.ParseUint(port, 10, 16); err != nil || strings.HasPrefix(port, "+") {
+	if _, err := strconv.ParseUint(port, 10, 16); err != nil || strings.HasPrefix(port, "+") {
 		return fmt.Errorf("%s: port %q of %q is not a number from 0 to 65535", path, port, address)
-	} else if n == 0 && path == "grpc_listen" {
-		return fmt.Errorf("%s: %q names no fixed port", path, address)
 	}
 	return nil
 }
 
 // validateExposure refuses to serve strangers: nothing authenticates them.
 func (c Config) validateExposure() error {
-	if c.InsecureNoAuth || IsLoopback(c.Listen) {
+	if c.InsecureNoAuth {
 		return nil
 	}
-	return fmt.Errorf("listen: %s can be reached from other machines, and requests are not authenticated; "+
+	return errors.Join(validateLoopback("listen", c.Listen), validateLoopback("grpc_listen", c.GRPCListen))
+}
+
+func validateLoopback(path, address string) error {
+	if IsLoopback(address) {
+		return nil
+	}
+	return fmt.Errorf("%s: %s can be reached from other machines, and requests are not authenticated; "+
 		"listen on 127.0.0.1 and put a proxy that authenticates in front, "+
-		"or, on a network that you trust, add --insecure-no-auth", c.Listen)
+		"or, on a network that you trust, add --insecure-no-auth", path, address)
 }
 
 func (c Config) validatePprof() error {

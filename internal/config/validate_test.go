@@ -24,7 +24,7 @@ func TestValidateReportsEveryFault(t *testing.T) {
 
 	c := Default(Serve)
 	c.Listen = "nowhere"
-	c.GRPCListen = "127.0.0.1:0"
+	c.GRPCListen = "127.0.0.1:x"
 	c.Durability = "none"
 	c.Account = "12"
 	c.Region = "Mars!"

@@ -28,6 +28,9 @@ type Options struct {
 	Store store.Store
 	// Listener is the HTTP listener. The server closes it, also when New fails. Default: cfg.Listen, TCP.
 	Listener net.Listener
+	// GRPCListener is the gRPC listener. The server closes it, also when New
+	// fails. Default: cfg.GRPCListen, TCP; none if Listener is given.
+	GRPCListener net.Listener
 	// Dial makes the connections to whom the server calls by itself, for tests
 	// in virtual time. Default: the network.
 	Dial func(ctx context.Context, network, address string) (net.Conn, error)
@@ -42,6 +45,7 @@ type Server struct {
 	tempDir  string // removed at the end; "" is none
 	rooms    *rooms
 	web      *web
+	native   nativeServer
 	pprof    *pprofServer // nil: off
 	own      ownAddresses // set before anything runs
 	ready    chan struct{}
@@ -72,6 +76,9 @@ func New(cfg config.Config, o Options) (_ *Server, err error) {
 	if o.Listener != nil {
 		undo = append(undo, o.Listener.Close)
 	}
+	if o.GRPCListener != nil {
+		undo = append(undo, o.GRPCListener.Close)
+	}
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
@@ -82,7 +89,14 @@ func New(cfg config.Config, o Options) (_ *Server, err error) {
 			return nil, err
 		}
 		undo = append(undo, o.Listener.Close)
+		if o.GRPCListener == nil {
+			if o.GRPCListener, err = listenGRPC(cfg, s.log); err != nil {
+				return nil, err
+			}
+			undo = append(undo, o.GRPCListener.Close)
+		}
 	}
+	s.native.listener = o.GRPCListener
 	if s.pprof, err = newPprof(cfg.PprofListen, s.log); err != nil {
 		return nil, err
 	}
@@ -100,6 +114,9 @@ func New(cfg config.Config, o Options) (_ *Server, err error) {
 		return nil, err
 	}
 	s.own.add(o.Listener)
+	if o.GRPCListener != nil {
+		s.own.add(o.GRPCListener)
+	}
 	if s.pprof != nil {
 		s.own.add(s.pprof.listener)
 	}
@@ -107,6 +124,9 @@ func New(cfg config.Config, o Options) (_ *Server, err error) {
 	undo = append(undo, func() error { with.client.Close(); return nil })
 	if s.rooms, err = newRooms(cfg, o.Store, with); err != nil {
 		return nil, fmt.Errorf("open the data in %s: %w", s.DataDir(), err)
+	}
+	if s.native.api, err = s.newNative(); err != nil {
+		return nil, err
 	}
 	s.web = s.newWeb(o.Listener)
 	return s, nil
@@ -135,7 +155,7 @@ func (s *Server) newWeb(listener net.Listener) *web {
 		Metrics:      registry.Handler(s.log),
 		Reset:        s.rooms.reset,
 		ResetAllowed: s.cfg.Mode == config.Dev,
-		Mounts:       apis.pages,
+		Mounts:       s.native.pages(apis.pages),
 		Log:          s.log,
 	})
 	w.init()
@@ -199,16 +219,16 @@ func (s *Server) Run(ctx context.Context) error {
 		s.part("schedules", s.rooms.schedules.Run),
 	}})
 	serving := service.Stage{Name: "listeners", StopWithin: webWithin, Parts: []service.Part{s.part("http", s.web.Run)}}
+	if s.native.listener != nil {
+		serving.Parts = append(serving.Parts, s.part("grpc", s.native.Run))
+	}
 	if s.pprof != nil {
 		serving.Parts = append(serving.Parts, s.part("pprof", s.pprof.Run))
 	}
 	g.Add(serving)
 
 	s.log.LogAttrs(ctx, slog.LevelInfo, "server is ready",
-		slog.String("url", s.URL()), slog.String("data", s.DataDir()), slog.String("mode", string(s.cfg.Mode)))
-	if s.cfg.GRPCListen != config.Default(s.cfg.Mode).GRPCListen {
-		s.log.LogAttrs(ctx, slog.LevelWarn, "grpc_listen has no effect yet: this release has no gRPC interface", slog.String("grpc_listen", s.cfg.GRPCListen))
-	}
+		slog.String("url", s.URL()), slog.String("grpc", s.GRPCAddr()), slog.String("data", s.DataDir()), slog.String("mode", string(s.cfg.Mode)))
 	close(s.ready)
 	err := g.Run(ctx)
 	if s.left.Load() > 0 {
@@ -233,7 +253,7 @@ func (s *Server) part(name string, run func(context.Context) error) service.Part
 
 // Close releases what New opened, for a server that is never run.
 func (s *Server) Close() error {
-	err := s.web.listener.Close()
+	err := errors.Join(s.web.listener.Close(), s.native.Close())
 	if s.pprof != nil {
 		err = errors.Join(err, s.pprof.listener.Close())
 	}

@@ -44,6 +44,7 @@ type Bus struct {
 	chance    *rand.Rand
 	disk      *pebblestore.Memory
 	network   atomic.Pointer[network]
+	grpc      atomic.Pointer[network]
 	outside   outside
 	transport atomic.Pointer[http.Transport] // of this start of the server: no connection outlives it
 	cancel    context.CancelFunc             // nil: stopped
@@ -94,13 +95,17 @@ func (b *Bus) boot() {
 	require.NoError(b.t, err, "open the disk")
 	network := newNetwork()
 	b.network.Store(network)
+	grpcNetwork := newNetwork()
+	b.grpc.Store(grpcNetwork)
 	// Idle connections go before the server closes them, which it does after a
 	// minute: a test that sleeps exactly so long would find one half closed.
 	old := b.transport.Swap(&http.Transport{DialContext: b.dial, MaxIdleConnsPerHost: 1000, IdleConnTimeout: 30 * time.Second})
 	if old != nil {
 		old.CloseIdleConnections()
 	}
-	s, err := server.New(b.cfg, server.Options{Log: slog.New(slog.DiscardHandler), Version: "test", Store: store, Listener: network, Dial: b.outside.dial})
+	s, err := server.New(b.cfg, server.Options{
+		Log: slog.New(slog.DiscardHandler), Version: "test", Store: store, Listener: network, GRPCListener: grpcNetwork, Dial: b.outside.dial,
+	})
 	require.NoError(b.t, err, "open the server")
 	var ctx context.Context
 	ctx, b.cancel = context.WithCancel(context.WithoutCancel(b.t.Context()))
@@ -128,6 +133,7 @@ func (b *Bus) Restart() {
 func (b *Bus) Crash(keepPercent int) {
 	b.t.Helper()
 	b.network.Load().sever()
+	b.grpc.Load().sever()
 	kept := b.disk.PowerLoss(keepPercent, b.chance)
 	_ = b.Stop() // the old server ends on a disk that nobody looks at any more
 	b.disk = kept

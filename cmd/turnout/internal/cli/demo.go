@@ -51,7 +51,7 @@ func (f *demoFlags) run(cmd *cobra.Command, p *Process) error {
 	case f.listen != "":
 		cfg.Listen = f.listen
 	case !f.keep:
-		cfg.Listen = "127.0.0.1:0"
+		cfg.Listen, cfg.GRPCListen = "127.0.0.1:0", "127.0.0.1:0"
 	}
 	cfg.Log.Level = slog.LevelWarn
 	if err := cfg.Validate(); err != nil {
