@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"runtime"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -26,13 +27,23 @@ func BenchmarkDeliver(b *testing.B) {
 			b.ReportAllocs()
 			before := n.loop.Stats()
 			b.ResetTimer()
-			sent := 0
-			for sent < b.N {
-				for int64(sent)-delivered.Load() > 50_000 { // a backlog, but one in memory
-					time.Sleep(100 * time.Microsecond)
-				}
-				sent += enqueueBatch(b, n, c.endpoints, min(c.perBatch, b.N-sent), sent, body)
+			var next atomic.Int64
+			var producers sync.WaitGroup
+			for range 32 {
+				producers.Go(func() {
+					for {
+						from := int(next.Add(int64(c.perBatch))) - c.perBatch
+						if from >= b.N {
+							return
+						}
+						for int64(from)-delivered.Load() > 50_000 { // a backlog, but one in memory
+							time.Sleep(100 * time.Microsecond)
+						}
+						enqueueBatch(b, n, c.endpoints, min(c.perBatch, b.N-from), from, body)
+					}
+				})
 			}
+			producers.Wait()
 			finish(b, n, delivered)
 			after := n.loop.Stats()
 			b.ReportMetric(float64(after.Bytes-before.Bytes)/float64(b.N), "B-logged/delivery")
