@@ -76,6 +76,11 @@ func (t *Topics) PublishTopic(ctx context.Context, name turnout.TopicName, ms []
 	defer t.release(b)
 	published := make([]turnout.PublishedMessage, len(ms))
 	for try := 0; ; try++ {
+		if try == staleMax { // the loop is going to sign, and could not wait for a key
+			if _, err := t.signer(); err != nil {
+				return nil, err
+			}
+		}
 		p := t.find(name)
 		if p == nil {
 			return nil, t.absent(errTopicNotFound())
@@ -96,8 +101,11 @@ func (t *Topics) PublishTopic(ctx context.Context, name turnout.TopicName, ms []
 			b.deliver(tx, published)
 			return nil
 		})
-		if !errors.Is(err, errStale) {
-			return published, err
+		switch {
+		case err == nil:
+			return published, nil
+		case !errors.Is(err, errStale):
+			return nil, err
 		}
 		t.stats.rematches.Add(1)
 	}
@@ -260,33 +268,11 @@ func (p *Prepared) prepare(t *Topics, v *View, m *turnout.TopicMessage, now time
 	p.receivers, p.found = v.match(p.receivers[:0], p.found, &p.message)
 	p.deliveries, p.text, p.stored, p.raw, p.rawUsers = p.deliveries[:0], p.text[:0], p.stored[:0], p.raw[:0], 0
 	external := false
-	for i, s := range p.receivers {
-		d := delivery{to: s}
-		raw := s.Attributes.RawMessageDelivery && s.Protocol != "lambda"
-		if !raw && (s.external() || !t.cfg.UnsignedQueues) {
-			if err := p.sign(p.outer.Body(s.Protocol)); err != nil {
-				return err
-			}
+	for _, s := range p.receivers {
+		if err := p.address(s); err != nil {
+			return err
 		}
-		switch {
-		case s.external():
-			external = true
-			d.retries, d.ageMax = s.policy(v).Retry.Retries, httpAgeMax
-			if !s.overHTTP() {
-				d.ageMax = functionAgeMax
-			}
-		case raw:
-			p.rawUsers++
-		default:
-			to := t.receiver(s.arn)
-			d.from = len(p.text)
-			if free := cap(p.text) - len(p.text); free < len(m.Bodies[defaultBody])+notificationBytes {
-				p.text = slices.Grow(p.text, (len(p.receivers)-i)*(len(m.Bodies[defaultBody])+notificationBytes))
-			}
-			p.text = notification.AppendNotification(p.text, &p.outer, p.outer.Body(s.Protocol), &to)
-			d.end = len(p.text)
-		}
-		p.deliveries = append(p.deliveries, d)
+		external = external || s.external()
 	}
 	if p.rawUsers > 0 {
 		p.raw = append(p.raw, p.outer.Body("sqs").Text...)
@@ -294,6 +280,45 @@ func (p *Prepared) prepare(t *Topics, v *View, m *turnout.TopicMessage, now time
 	if external || v.archives() {
 		p.stored = p.outer.Append(p.stored)
 	}
+	return nil
+}
+
+// textBytesMax bounds the notifications that one message makes, which are held
+// in memory until they are stored.
+const textBytesMax = 256 << 20
+
+// address prepares the delivery to one subscription.
+func (p *Prepared) address(s *subscription) error {
+	t, body := p.topics, p.outer.Body(s.Protocol)
+	d := delivery{to: s}
+	raw := s.Attributes.RawMessageDelivery && s.Protocol != "lambda"
+	if !raw && (s.external() || !t.cfg.UnsignedQueues) {
+		if err := p.sign(body); err != nil {
+			return err
+		}
+	}
+	switch {
+	case s.external():
+		d.retries, d.ageMax = s.policy(p.view).Retry.Retries, httpAgeMax
+		if !s.overHTTP() {
+			d.ageMax = functionAgeMax
+		}
+	case raw:
+		p.rawUsers++
+	default:
+		size := len(body.Text) + notificationBytes
+		if cap(p.text)-len(p.text) < size {
+			p.text = slices.Grow(p.text, min((len(p.receivers)-len(p.deliveries))*size, 4*(len(p.text)+size)))
+		}
+		to := t.receiver(s.arn)
+		d.from = len(p.text)
+		p.text = notification.AppendNotification(p.text, &p.outer, body, &to)
+		if d.end = len(p.text); d.end > textBytesMax {
+			return turnout.Errorf(turnout.CodeLimitExceeded,
+				"The message makes too many notifications: at most %d bytes can be delivered at once. Raw delivery needs none.", textBytesMax)
+		}
+	}
+	p.deliveries = append(p.deliveries, d)
 	return nil
 }
 

@@ -115,27 +115,30 @@ type Topics struct {
 
 	byName sync.Map // turnout.TopicName → *topic
 	byID   sync.Map // id of a subscription → *subscription, in whatever state
+	owned           // by the loop
 
-	// The loop's.
-	nextID   uint32
-	counts   map[turnout.Scope]int    // topics
-	fading   map[string]*subscription // by id: those to be forgotten at a time
-	ghosts   map[uint32]*ghost        // by topic
-	fifos    map[uint32]*topic        // the FIFO topics
-	unstored []*topic                 // FIFO topics whose next sequence changed in this batch
-	replays  map[string]*replay       // by subscription
-	due      time.Time                // of Tick; zero is never
-	key      []byte                   // scratch
-	value    []byte                   // scratch
+	secret  []byte // of confirmation tokens
+	signing signing
+	batches sync.Pool     // of *batch
+	wake    chan struct{} // capacity 1: a token says that there may be a replay to do
+	refuse  atomic.Bool
+	stats   counters
+	warned  atomic.Int64 // Unix s of the last warning about a lost message
+}
 
-	secret    []byte // of confirmation tokens
-	newSecret bool   // it is not stored yet
-	signing   signing
-	batches   sync.Pool     // of *batch
-	wake      chan struct{} // capacity 1: a token says that there may be a replay to do
-	refuse    atomic.Bool
-	stats     counters
-	warned    atomic.Int64 // Unix s of the last warning about a lost message
+// owned is what only the loop may touch.
+type owned struct {
+	nextID    uint32                   // the number of the next topic
+	counts    map[turnout.Scope]int    // topics
+	fading    map[string]*subscription // by id: those to be forgotten at a time
+	ghosts    map[uint32]*ghost        // by topic
+	fifos     map[uint32]*topic        // the FIFO topics
+	unstored  []*topic                 // FIFO topics whose next sequence changed in this batch
+	replays   map[string]*replay       // by subscription
+	due       time.Time                // of Tick; zero is never
+	newSecret bool                     // the secret of tokens is not stored yet
+	key       []byte                   // scratch
+	value     []byte                   // scratch
 }
 
 // ghost is a deleted topic, while its subscriptions can still be read.
