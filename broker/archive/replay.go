@@ -281,7 +281,7 @@ func (a *Archives) CancelReplay(_ context.Context, name turnout.ReplayName) (can
 }
 
 // Replay describes a replay, or is CodeNotFound. Delivered and Skipped may lack
-// what the newest batch of a replay under way did, and for ever after a crash.
+// what the newest two batches of a replay under way did, and for ever after a crash.
 func (a *Archives) Replay(_ context.Context, name turnout.ReplayName) (found turnout.Replay, err error) {
 	err = a.loop.Do(func(*partition.Tx) error {
 		r := a.replays[name]

@@ -42,6 +42,7 @@ type worker struct {
 	limit    int  // events in one batch
 	pending  done // done and not recorded yet
 	backoff  time.Duration
+	flying   *flight // the batch that syncs while the next one is prepared
 
 	bodies [][]byte // scratch
 }
@@ -67,6 +68,7 @@ func (a *Archives) work(ctx context.Context, r *replay) {
 	for !w.isFixed() && w.wait(ctx, time.Millisecond) {
 	}
 	stop, reason := w.run(ctx)
+	w.land()
 	if stop {
 		a.endLogged(ctx, r, reason, &w.pending)
 	}
@@ -162,7 +164,18 @@ func (w *worker) replayAll(ctx context.Context, p *passage) (stop bool, reason s
 	return p.end, ""
 }
 
-// inject delivers n events of p from i on.
+// flight is a batch of deliveries on its way.
+type flight struct {
+	events  int
+	decided chan struct{} // closed when the loop has decided it: nothing of a passage is used any more, and only the disk can fail
+	landed  chan struct{} // closed when out and err are set
+	out     broker.Injected
+	err     error
+}
+
+// inject delivers n events of p from i on. It returns when the loop has decided
+// it, or with an error: while that batch syncs, the next one is matched. It
+// comes behind it because it is begun afterwards.
 func (w *worker) inject(ctx context.Context, p *passage, i, n int) error {
 	w.bodies = w.bodies[:0]
 	for k := range n {
@@ -172,23 +185,55 @@ func (w *worker) inject(ctx context.Context, p *passage, i, n int) error {
 	d := w.pending
 	d.events, d.next, d.last = int64(n), last.next, last.at
 	a, r := w.archives, w.replay
+	f := &flight{events: n, decided: make(chan struct{}), landed: make(chan struct{})}
 	in := broker.Injection{
 		Bus: r.Bus, Events: w.bodies, ReplayName: r.Name,
 		Rules: w.rules, TargetID: r.TargetID, Queue: r.Queue,
-		Then: func(tx *partition.Tx) error { return a.advance(tx, r, &d) },
+		Then: func(tx *partition.Tx) error {
+			if err := a.advance(tx, r, &d); err != nil {
+				return err
+			}
+			close(f.decided)
+			return nil
+		},
 	}
 	if r.SkipDelivered {
 		in.Skip = func(event int, target uint64) bool { return slices.Contains(p.events[i+event].targets, target) }
 	}
-	out, err := a.broker.Inject(ctx, in)
-	if err != nil {
-		return err
+	go func() {
+		defer close(f.landed)
+		f.out, f.err = a.broker.Inject(ctx, in)
+	}()
+	select {
+	case <-f.decided:
+	case <-f.landed:
+		if f.err != nil {
+			return f.err
+		}
 	}
-	w.pending = done{delivered: int64(out.Deliveries), skipped: int64(out.Skipped)}
-	w.limit = limitFor(n, out.Deliveries, a.loop.Stats().Pending)
-	a.stats.events.Add(uint64(n))
-	a.stats.delivers.Add(uint64(out.Deliveries))
+	w.pending = done{}
+	w.land()
+	w.flying = f
 	return nil
+}
+
+// land waits for the batch on its way, if there is one, and counts it.
+func (w *worker) land() {
+	f := w.flying
+	if f == nil {
+		return
+	}
+	w.flying = nil
+	<-f.landed
+	if f.err != nil {
+		return // the disk failed: the process ends
+	}
+	a := w.archives
+	w.pending.delivered += int64(f.out.Deliveries)
+	w.pending.skipped += int64(f.out.Skipped)
+	w.limit = limitFor(f.events, f.out.Deliveries, a.loop.Stats().Pending)
+	a.stats.events.Add(uint64(f.events))
+	a.stats.delivers.Add(uint64(f.out.Deliveries))
 }
 
 // limitFor returns how many events make up the next batch if n led to so many
