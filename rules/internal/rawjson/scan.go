@@ -32,7 +32,19 @@ func (e *SyntaxError) Error() string { return fmt.Sprintf("%s at offset %d", e.R
 //
 // The cost is linear in len(data) whatever it holds: there is no recursion, nesting costs one small frame per level up
 // to the limit, and keys of large objects are compared through a hash with a random seed.
+//
+// A [Checker] looks first; the scan written to explain runs only for what that does not accept.
 func Scan(data []byte, limits Limits) error {
+	var c Checker
+	c.Reset(data, limits)
+	if c.Valid() {
+		return nil
+	}
+	return explain(data, limits)
+}
+
+// explain is Scan without the Checker.
+func explain(data []byte, limits Limits) error {
 	s := scanner{b: data, limits: limits}
 	if err := s.run(); err != nil {
 		return err

@@ -100,11 +100,13 @@ func isNumberPunctuation(c byte) bool { return c == '.' || c == '-' || c == '+' 
 
 // leadingDigits returns how many of the eight characters in v, the first in its lowest byte, are digits before the
 // first that is none.
-func leadingDigits(v uint64) int {
+func leadingDigits(v uint64) int { return bits.TrailingZeros64(others(v)) >> 3 }
+
+// others marks the bytes of v that are no digits.
+func others(v uint64) uint64 {
 	// A digit xor '0' is at most 9, so that adding 0x76 leaves the top bit alone.
 	x := v ^ lows*'0'
-	others := (x&^uint64(highs) + lows*0x76 | v) & highs
-	return bits.TrailingZeros64(others) >> 3
+	return (x&^uint64(highs) + lows*0x76 | v) & highs
 }
 
 // SkipOpen returns the index behind the array or object that is open at b[i], just behind its bracket or between two

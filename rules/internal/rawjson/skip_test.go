@@ -82,6 +82,32 @@ func TestSkipOpenFindsTheSameEndHoweverItIsDone(t *testing.T) {
 	}
 }
 
+func TestCheckerAcceptsWhatScanExplains(t *testing.T) {
+	t.Parallel()
+	r := rand.New(rand.NewPCG(3, 4))
+	limits := Limits{Depth: 6, Keys: 40, Digits: 30}
+	accepted := 0
+	for range 50_000 {
+		text := []byte(strings.Repeat(" ", r.IntN(3)) + randomJSON(r, 3) + strings.Repeat("\n", r.IntN(3)))
+		for range r.IntN(3) { // spoil it
+			if at := r.IntN(len(text) + 1); at < len(text) {
+				text[at] = "\"\\{}[]:,0-e.t \x01\xff"[r.IntN(16)]
+			}
+		}
+		var c Checker
+		c.Reset(text, limits)
+		valid := c.Valid()
+		err := explain(text, limits)
+		if valid {
+			accepted++
+			require.NoError(t, err, "%s", text)
+		} else if err == nil {
+			require.Contains(t, string(text), `\`, "only escaped keys are left to the scan that explains")
+		}
+	}
+	require.Greater(t, accepted, 10_000)
+}
+
 func TestNumberEnd(t *testing.T) {
 	t.Parallel()
 	for _, number := range []string{"0", "-1", "12345678", "123456789", "-122.42916360922355", "1e5", "1.5E+300", "12345678.12345678e-12345678"} {

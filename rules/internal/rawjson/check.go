@@ -1,0 +1,386 @@
+package rawjson
+
+import (
+	"bytes"
+	"encoding/binary"
+	"math/bits"
+	"unicode/utf8"
+)
+
+// A Checker checks a text as [Scan] does, value by value, so that a reader can look at some of them in the same pass.
+// It is fast and does not explain: every method answers -1 or false both for what Scan refuses and for the rare things
+// it leaves to Scan, such as keys with escapes and objects of many keys. What it accepts, Scan accepts.
+//
+// The methods take indexes into the text, and return the index behind what they have checked.
+type Checker struct {
+	b      []byte
+	limits Limits
+	depth  int
+	keys   int
+	open   int // names of all open objects, the innermost one's last: in few, or, if they are more, in many
+	few    [32]name
+	many   []name
+}
+
+// A name is the key of a member of an open object.
+type name struct {
+	print      uint64 // equal for equal keys
+	start, end int32
+}
+
+// A Frame is an open object.
+type Frame struct {
+	first int
+	seen  uint64 // a bit for each key; one that is not set is of no key
+}
+
+// manyKeys is the number of keys of one object from which on Scan's hash table is better than comparing each with each.
+const manyKeys = 64
+
+// Reset begins with another text. It must not be longer than 2 GiB.
+func (c *Checker) Reset(text []byte, limits Limits) {
+	c.b, c.limits = text, limits
+	c.depth, c.keys = 0, 0
+	c.open = 0
+}
+
+// Valid reports whether the whole text is one value.
+func (c *Checker) Valid() bool {
+	i := c.Value(c.Space(0))
+	return i >= 0 && c.Space(i) == len(c.b)
+}
+
+// Space steps over white space.
+func (c *Checker) Space(i int) int {
+	if i < len(c.b) && c.b[i] > ' ' {
+		return i
+	}
+	return SkipSpace(c.b, i)
+}
+
+// Value checks the value at i.
+func (c *Checker) Value(i int) int {
+	b := c.b
+	if uint(i) >= uint(len(b)) {
+		return -1
+	}
+	at := b[i]
+	if at == '-' || isDigit(at) {
+		return c.number(i)
+	}
+	switch at {
+	case '"':
+		if i = c.text(i + 1); i < 0 {
+			return -1
+		}
+		return i + 1
+	case '{':
+		return c.object(i)
+	case '[':
+		return c.array(i)
+	case 't', 'n':
+		if word := string(b[i:min(i+4, len(b))]); word == "true" || word == "null" {
+			return i + 4
+		}
+		return -1
+	case 'f':
+		if string(b[i:min(i+5, len(b))]) == "false" {
+			return i + 5
+		}
+		return -1
+	default:
+		return -1
+	}
+}
+
+// Open enters an array or object.
+func (c *Checker) Open() (Frame, bool) {
+	c.depth++
+	return Frame{first: c.open}, c.depth <= c.limits.Depth
+}
+
+// Close leaves it.
+func (c *Checker) Close(f Frame) {
+	c.depth--
+	c.open = f.first
+}
+
+func (c *Checker) object(i int) int {
+	f, ok := c.Open()
+	if !ok {
+		return -1
+	}
+	i = c.Space(i + 1)
+	if i < len(c.b) && c.b[i] == '}' {
+		c.Close(f)
+		return i + 1
+	}
+	for {
+		end := c.Name(&f, i)
+		if end < 0 {
+			return -1
+		}
+		if i = c.Value(c.Colon(end)); i < 0 {
+			return -1
+		}
+		if i = c.Space(i); i >= len(c.b) || c.b[i] != ',' {
+			break
+		}
+		i = c.Space(i + 1)
+	}
+	c.Close(f)
+	if i >= len(c.b) || c.b[i] != '}' {
+		return -1
+	}
+	return i + 1
+}
+
+func (c *Checker) array(i int) int {
+	f, ok := c.Open()
+	if !ok {
+		return -1
+	}
+	i = c.Space(i + 1)
+	if i < len(c.b) && c.b[i] == ']' {
+		c.Close(f)
+		return i + 1
+	}
+	for {
+		if i = c.Value(i); i < 0 {
+			return -1
+		}
+		if i = c.Space(i); i >= len(c.b) || c.b[i] != ',' {
+			break
+		}
+		i = c.Space(i + 1)
+	}
+	c.Close(f)
+	if i >= len(c.b) || c.b[i] != ']' {
+		return -1
+	}
+	return i + 1
+}
+
+// Name checks the key at i, its opening quote, and that the object has no other like it. It returns the index of the
+// closing quote. Keys with escapes are left to Scan.
+func (c *Checker) Name(f *Frame, i int) int {
+	b := c.b
+	if uint(i) >= uint(len(b)) || b[i] != '"' {
+		return -1
+	}
+	if c.keys++; c.keys > c.limits.Keys {
+		return -1
+	}
+	// Byte by byte: that which key comes next, and so its length, is foreseen by the processor, while with masks
+	// everything behind would have to wait for the length.
+	start := i + 1
+	var print uint64
+	for i = start; i < len(b); i++ {
+		at := b[i]
+		if at == '"' {
+			return c.note(f, print, start, i)
+		}
+		if at-' ' >= utf8.RuneSelf-' ' || at == '\\' {
+			break
+		}
+		print = bits.RotateLeft64(print, 9) ^ uint64(at)
+	}
+	end := c.text(start)
+	if end < 0 || bytes.IndexByte(b[start:end], '\\') >= 0 {
+		return -1
+	}
+	print = 0
+	for _, at := range b[start:end] {
+		print = bits.RotateLeft64(print, 9) ^ uint64(at)
+	}
+	return c.note(f, print, start, end)
+}
+
+// note remembers a key, unless the object has it already.
+func (c *Checker) note(f *Frame, print uint64, start, end int) int {
+	bit := uint64(1) << (print * 0x9E3779B97F4A7C15 >> 58)
+	if f.seen&bit != 0 && c.known(f, print, start, end) {
+		return -1
+	}
+	f.seen |= bit
+	k := name{print, int32(start), int32(end)}
+	if c.open < len(c.few) {
+		c.few[c.open] = k
+	} else {
+		c.many = append(c.many[:c.open-len(c.few)], k)
+	}
+	c.open++
+	return end
+}
+
+// known reports whether the object has a key already, or so many that it is left to Scan to say.
+func (c *Checker) known(f *Frame, print uint64, start, end int) bool {
+	if c.open-f.first >= manyKeys {
+		return true
+	}
+	for j := f.first; j < c.open; j++ {
+		s := &c.few[min(j, len(c.few)-1)]
+		if j >= len(c.few) {
+			s = &c.many[j-len(c.few)]
+		}
+		if s.print == print && string(c.b[s.start:s.end]) == string(c.b[start:end]) {
+			return true
+		}
+	}
+	return false
+}
+
+// Colon steps over the colon behind the key whose closing quote is at i, and over white space.
+func (c *Checker) Colon(i int) int {
+	b := c.b
+	i++
+	if i+1 < len(b) && b[i] == ':' && b[i+1] > ' ' {
+		return i + 1
+	}
+	return c.spacedColon(i)
+}
+
+func (c *Checker) spacedColon(i int) int {
+	b := c.b
+	if i = SkipSpace(b, i); i >= len(b) || b[i] != ':' {
+		return len(b)
+	}
+	return SkipSpace(b, i+1)
+}
+
+// special marks the first byte of v that ends a run of plain characters of a string: a quote, a backslash or a control
+// character. Bytes above it may be marked wrongly.
+func special(v uint64) uint64 {
+	return zeroBytes(v^lows*'"') | zeroBytes(v^lows*'\\') | (v-lows*' ')&^v&highs
+}
+
+// text checks the inside of a string that begins at i and returns the index of its closing quote.
+func (c *Checker) text(i int) int {
+	b := c.b
+	start, beyondASCII := i, uint64(0)
+	for {
+		if i+8 <= len(b) {
+			v := binary.LittleEndian.Uint64(b[i:])
+			m := special(v)
+			if m == 0 {
+				beyondASCII |= v
+				i += 8
+				continue
+			}
+			beyondASCII |= v & (m&-m>>7 - 1)
+			i += bits.TrailingZeros64(m) >> 3
+		}
+		if i >= len(b) {
+			return -1
+		}
+		switch at := b[i]; {
+		case at == '"':
+			if beyondASCII&highs != 0 && !utf8.Valid(b[start:i]) {
+				return -1
+			}
+			return i
+		case at == '\\':
+			n := escapeLen(b[i:])
+			if n == 0 {
+				return -1
+			}
+			i += n
+		case at < ' ':
+			return -1
+		default:
+			beyondASCII |= uint64(at)
+			i++
+		}
+	}
+}
+
+// number checks the number at i: the usual ones here, the others in longNumber.
+func (c *Checker) number(i int) int {
+	b, start := c.b, i
+	if b[i] == '-' {
+		i++
+	}
+	if i+48 > len(b) {
+		return c.longNumber(start)
+	}
+	from := i
+	for isDigit(b[i]) && i < from+8 {
+		i++
+	}
+	n := i - from
+	if n == 0 || n == 8 || n > 1 && b[from] == '0' {
+		return c.longNumber(start)
+	}
+	if b[i] == '.' {
+		// The three looks do not wait for each other.
+		i++
+		first := others(binary.LittleEndian.Uint64(b[i:]))
+		second := others(binary.LittleEndian.Uint64(b[i+8:]))
+		third := others(binary.LittleEndian.Uint64(b[i+16:]))
+		var k int
+		switch {
+		case first != 0:
+			k = bits.TrailingZeros64(first) >> 3
+		case second != 0:
+			k = 8 + bits.TrailingZeros64(second)>>3
+		default:
+			k = 16 + bits.TrailingZeros64(third)>>3
+		}
+		if k == 0 || k == 24 {
+			return c.longNumber(start)
+		}
+		i += k
+		n += k
+	}
+	if b[i]|0x20 == 'e' || n > c.limits.Digits {
+		return c.longNumber(start)
+	}
+	return i
+}
+
+func (c *Checker) longNumber(i int) int {
+	b := c.b
+	if b[i] == '-' {
+		i++
+	}
+	from := i
+	i = digitsEnd(b, i)
+	digits := i - from
+	if digits == 0 || digits > 1 && b[from] == '0' {
+		return -1
+	}
+	if i < len(b) && b[i] == '.' {
+		from = i + 1
+		if i = digitsEnd(b, from); i == from {
+			return -1
+		}
+		digits += i - from
+	}
+	if i < len(b) && b[i]|0x20 == 'e' {
+		i++
+		if i < len(b) && (b[i] == '+' || b[i] == '-') {
+			i++
+		}
+		from = i
+		if i = digitsEnd(b, i); i == from {
+			return -1
+		}
+		digits += i - from
+	}
+	if digits > c.limits.Digits {
+		return -1
+	}
+	return i
+}
+
+// digitsEnd returns the index behind the digits at i.
+func digitsEnd(b []byte, i int) int {
+	for i+8 <= len(b) {
+		n := leadingDigits(binary.LittleEndian.Uint64(b[i:]))
+		i += n
+		if n < 8 {
+			return i
+		}
+	}
+	return skipDigits(b, i)
+}
