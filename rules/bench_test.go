@@ -82,15 +82,15 @@ func matching(s *sink, set *rules.Set) contender {
 	}}
 }
 
-// benchmarkRace reports one contender beside the yardsticks: how many times as fast as each it is.
-func benchmarkRace(b *testing.B, events [][]byte, c contender, s *sink) {
+// benchmarkRace reports a contender beside the yardsticks, and others beside gjson: how many times as fast they are.
+func benchmarkRace(b *testing.B, s *sink, events [][]byte, c contender, others ...contender) {
 	b.Helper()
 	size := 0
 	for _, event := range events {
 		size += len(event)
 		c.run(event)
 	}
-	all := append([]contender{c}, yardsticks(s)...)
+	all := append(append([]contender{c}, yardsticks(s)...), others...)
 	perEvent := testing.AllocsPerRun(5, func() {
 		for _, event := range events[:min(len(events), 100)] {
 			c.run(event)
@@ -103,8 +103,12 @@ func benchmarkRace(b *testing.B, events [][]byte, c contender, s *sink) {
 	b.ReportMetric(1e9/cost, "events/s")
 	b.ReportMetric(float64(size)/float64(len(events))/cost, "GB/s")
 	b.ReportMetric(perEvent, "allocs/event")
-	for _, y := range all[1:] {
+	for _, y := range all[1:4] {
 		b.ReportMetric(y.cost/cost, "x-"+y.name)
+	}
+	for _, o := range all[4:] {
+		b.ReportMetric(o.cost, o.name+"-ns/event")
+		b.ReportMetric(all[1].cost/o.cost, o.name+"-x-gjson")
 	}
 }
 
@@ -204,7 +208,12 @@ func BenchmarkCity(b *testing.B) {
 func benchmarkCity(b *testing.B, events [][]byte, patterns []string) {
 	b.Helper()
 	var s sink
-	benchmarkRace(b, events, matching(&s, compile(b, patterns...)), &s)
+	set := compile(b, patterns...)
+	var ids []rules.ID
+	benchmarkRace(b, &s, events, matching(&s, set), contender{name: "checked", run: func(event []byte) {
+		ids, _ = set.ScanMatch(ids[:0], event, rules.EventLimits{})
+		s.n += len(ids)
+	}})
 }
 
 // BenchmarkScan answers what the strict check alone costs, over the same lots.
@@ -215,11 +224,11 @@ func BenchmarkScan(b *testing.B) {
 			s.n++
 		}
 	}}
-	b.Run("lots", func(b *testing.B) { benchmarkRace(b, lotsOfObjects(b), scan, &s) })
-	b.Run("lots-spaced", func(b *testing.B) { benchmarkRace(b, cityLots(b), scan, &s) })
+	b.Run("lots", func(b *testing.B) { benchmarkRace(b, &s, lotsOfObjects(b), scan) })
+	b.Run("lots-spaced", func(b *testing.B) { benchmarkRace(b, &s, cityLots(b), scan) })
 	var mixed [][]byte
 	for i := range 1000 {
 		mixed = append(mixed, mixedEvent(i*37, 1000))
 	}
-	b.Run("events", func(b *testing.B) { benchmarkRace(b, mixed, scan, &s) })
+	b.Run("events", func(b *testing.B) { benchmarkRace(b, &s, mixed, scan) })
 }

@@ -27,15 +27,18 @@ func Scan(value []byte) error { return EventLimits{}.Scan(value) }
 //
 // Scan makes one pass in time linear in the length of value, without recursion.
 func (l EventLimits) Scan(value []byte) error {
-	err := rawjson.Scan(value, rawjson.Limits{
-		Depth:  min(orDefault(l.Depth, 100), flatten.MaxDepth),
-		Keys:   orDefault(l.Keys, 10_000),
-		Digits: orDefault(l.Digits, 64),
-	})
-	if err != nil {
+	if err := rawjson.Scan(value, l.withDefaults()); err != nil {
 		return fromSyntax(err, value)
 	}
 	return nil
+}
+
+func (l EventLimits) withDefaults() rawjson.Limits {
+	return rawjson.Limits{
+		Depth:  min(orDefault(l.Depth, 100), flatten.MaxDepth),
+		Keys:   orDefault(l.Keys, 10_000),
+		Digits: orDefault(l.Digits, 64),
+	}
 }
 
 // IsObject reports whether a value that has passed [Scan] is an object.
@@ -53,13 +56,30 @@ func (s *Set) Match(dst []ID, event []byte) ([]ID, error) {
 		return dst, nil // the set is empty: nothing was compiled into it
 	}
 	defer s.matchers.Put(m)
-	if err := m.match(event); err != nil {
+	if err := m.reader.Read(event); err != nil {
 		return dst, &Error{Message: err.Error()}
 	}
-	for _, r := range m.rules {
-		dst = append(dst, s.ids[r])
+	return m.match(dst), nil
+}
+
+// ScanMatch is [EventLimits.Scan] and [Set.Match] in one pass over the event: what Scan refuses matches nothing, and
+// the error is Scan's; so does what is well-formed but no object.
+func (s *Set) ScanMatch(dst []ID, event []byte, limits EventLimits) ([]ID, error) {
+	m, ok := s.matchers.Get().(*matcher)
+	if !ok {
+		return dst, limits.Scan(event)
 	}
-	return dst, nil
+	defer s.matchers.Put(m)
+	if m.reader.ReadChecked(event, limits.withDefaults()) {
+		return m.match(dst), nil
+	}
+	if err := limits.Scan(event); err != nil {
+		return dst, err
+	}
+	if err := m.reader.Read(event); err != nil {
+		return dst, &Error{Message: err.Error()}
+	}
+	return m.match(dst), nil
 }
 
 // matcher is what one event's way through a set needs to remember. It is used by one goroutine at a time and kept for
@@ -103,15 +123,13 @@ func newMatcher(s *Set) *matcher {
 	}
 }
 
-func (m *matcher) match(event []byte) error {
+// match appends the IDs of the rules that the event in the reader matches.
+func (m *matcher) match(dst []ID) []ID {
 	m.satisfied, m.hits, m.rules = m.satisfied[:0], m.hits[:0], m.rules[:0]
 	if m.event++; m.event == 0 {
 		clear(m.states)
 		clear(m.reported)
 		m.event = 1
-	}
-	if err := m.reader.Read(event); err != nil {
-		return err
 	}
 	m.lookUp()
 	for _, t := range m.satisfied {
@@ -121,7 +139,10 @@ func (m *matcher) match(event []byte) error {
 		m.try(c)
 	}
 	slices.Sort(m.rules)
-	return nil
+	for _, r := range m.rules {
+		dst = append(dst, m.set.ids[r])
+	}
+	return dst
 }
 
 // lookUp finds the indexed terms that hold.

@@ -184,6 +184,9 @@ func TestSharedSetAnswersAsIfEachRuleWereAlone(t *testing.T) {
 				}
 			}
 			require.Equal(t, want, got, "event %s", event)
+			checked, err := shared.ScanMatch(nil, []byte(event), rules.EventLimits{})
+			require.NoError(t, err)
+			require.Equal(t, want, checked, "in one pass, event %s", event)
 		}
 	})
 }
@@ -243,12 +246,17 @@ func FuzzMatch(f *testing.F) {
 			return
 		}
 		set := rules.Compile([]rules.Rule{{Pattern: p}})
-		if rules.Scan([]byte(event)) != nil {
+		checked, errChecked := set.ScanMatch(nil, []byte(event), rules.EventLimits{})
+		if errScan := rules.Scan([]byte(event)); errScan != nil {
+			require.Equal(t, errScan, errChecked)
+			require.Empty(t, checked)
 			_, _ = set.Match(nil, []byte(event)) // must not panic
 			return
 		}
 		got, err := set.Match(nil, []byte(event))
 		require.Equal(t, rules.IsObject([]byte(event)), err == nil)
+		require.Equal(t, err, errChecked)
+		require.Equal(t, got, checked)
 		if err != nil || len(event) > 400 {
 			return
 		}

@@ -57,6 +57,7 @@ type Reader struct {
 	text     []byte // characters of strings that held escapes
 	depth    int
 	check    consistency
+	checker  rawjson.Checker
 }
 
 // NewReader returns a reader for the fields of a frozen tree.
@@ -65,8 +66,21 @@ func NewReader(t *Tree) *Reader {
 }
 
 // Read takes the event apart. The event must have passed [rawjson.Scan] and be an object: of the parts no field asks
-// for it looks only for the end. Of other bytes it makes an error or something of no meaning, but it does not panic.
+// for it looks only for the end, and behind the last part that any field can ask for it does not look at all. Of other
+// bytes it makes an error or something of no meaning, but it does not panic.
 func (r *Reader) Read(event []byte) error {
+	r.begin(event)
+	i := rawjson.SkipSpace(event, 0)
+	if i >= len(event) || event[i] != '{' {
+		return ErrMalformed
+	}
+	if i = r.object(i, 0, 0); i < 0 || rawjson.SkipSpace(event, i) != len(event) {
+		return ErrMalformed
+	}
+	return nil
+}
+
+func (r *Reader) begin(event []byte) {
 	r.b = event
 	r.leaves = r.leaves[:0]
 	r.elements = append(r.elements[:0], element{-1, -1})
@@ -78,14 +92,6 @@ func (r *Reader) Read(event []byte) error {
 		clear(r.seen)
 		r.event = 1
 	}
-	i := rawjson.SkipSpace(event, 0)
-	if i >= len(event) || event[i] != '{' {
-		return ErrMalformed
-	}
-	if i = r.object(i, 0, 0); i < 0 || rawjson.SkipSpace(event, i) != len(event) {
-		return ErrMalformed
-	}
-	return nil
 }
 
 // Leaves returns all values of wanted fields, in the order of the event. They may be changed in place.
@@ -116,42 +122,93 @@ func (r *Reader) object(i int, n nodeID, e ElementID) int {
 	if r.depth++; r.depth > MaxDepth+envelopeDepth {
 		return -1
 	}
-	i = rawjson.SkipSpace(r.b, i+1)
-	if i < len(r.b) && r.b[i] == '}' {
+	b := r.b
+	missing := len(r.tree.nodes[n].children)
+	i = space(b, i+1)
+	if i < len(b) && b[i] == '}' {
 		r.depth--
 		return i + 1
 	}
-	for i < len(r.b) && r.b[i] == '"' {
-		end, escaped := rawjson.StringEnd(r.b, i+1)
+	for i < len(b) && b[i] == '"' {
+		end, escaped := rawjson.NameEnd(b, i+1)
 		if end < 0 {
 			return -1
 		}
-		at, wanted := r.step(n, r.b[i+1:end], escaped)
-		if i = rawjson.SkipSpace(r.b, end+1); i >= len(r.b) || r.b[i] != ':' {
+		at, wanted := r.step(n, b[i+1:end], escaped)
+		if i = space(b, end+1); i >= len(b) || b[i] != ':' {
 			return -1
 		}
-		i = rawjson.SkipSpace(r.b, i+1)
+		i = space(b, i+1)
 		if wanted {
 			i = r.value(i, at, e)
+			missing--
 		} else {
-			i = rawjson.Skip(r.b, i)
+			i = rawjson.Skip(b, i)
 		}
 		if i < 0 {
 			return -1
 		}
-		if i = rawjson.SkipSpace(r.b, i); i >= len(r.b) {
+		if i = space(b, i); i >= len(b) {
 			return -1
 		}
-		if r.b[i] == '}' {
+		if b[i] == '}' {
 			r.depth--
 			return i + 1
 		}
-		if r.b[i] != ',' {
+		if b[i] != ',' {
 			return -1
 		}
-		i = rawjson.SkipSpace(r.b, i+1)
+		if missing == 0 && r.nothingBehind(i, n) {
+			r.depth--
+			return r.end(i)
+		}
+		i = space(b, i+1)
 	}
 	return -1
+}
+
+// space is rawjson.SkipSpace for where there is often none.
+func space(b []byte, i int) int {
+	if i < len(b) && b[i] > ' ' {
+		return i
+	}
+	return rawjson.SkipSpace(b, i)
+}
+
+// nothingBehind reports whether no field can ask for what is left of an object behind index i, once every child of its
+// node has been found. A key is in an object only once, but one with a dot leads below a child too.
+func (r *Reader) nothingBehind(i int, n nodeID) bool {
+	at := &r.tree.nodes[n]
+	if r.dotted {
+		return false // the children have been counted wrong
+	}
+	if len(at.dotted) == 0 {
+		return true
+	}
+	if r.depth > 1 || len(at.dotted) > fewChildren || bytes.IndexByte(r.b[i:], '\\') >= 0 {
+		return false
+	}
+	for _, beginning := range at.dotted {
+		if bytes.Contains(r.b[i:], beginning) {
+			return false
+		}
+	}
+	return true
+}
+
+// end returns the index behind the object that is open at i.
+func (r *Reader) end(i int) int {
+	if r.depth > 0 {
+		return rawjson.SkipOpen(r.b, i)
+	}
+	last := len(r.b)
+	for last > i && r.b[last-1] <= ' ' {
+		last--
+	}
+	if r.b[last-1] != '}' {
+		return -1
+	}
+	return last
 }
 
 // step follows a key from n: one step, or several when the key holds dots.
@@ -234,39 +291,52 @@ func (r *Reader) str(raw []byte) string {
 	return rawjson.View(r.text[from:])
 }
 
+// newArray notes an array whose name is n's, in the element e.
+func (r *Reader) newArray(n nodeID, e ElementID) int32 {
+	r.arrays = append(r.arrays, array{e, n})
+	return int32(len(r.arrays) - 1)
+}
+
+// elementAt returns the element that the value at i, in an array, belongs to: a new one if it is an object or an array
+// that can hold leaves, else the one around the array.
+func (r *Reader) elementAt(i int, n nodeID, around ElementID, array int32) ElementID {
+	if i >= len(r.b) {
+		return around
+	}
+	if c := r.b[i]; c != '[' && (c != '{' || len(r.tree.nodes[n].children) == 0) {
+		return around
+	}
+	r.elements = append(r.elements, element{around, array})
+	return ElementID(len(r.elements) - 1)
+}
+
 // array reads the array at i, whose name is n's: its elements have the same name.
 func (r *Reader) array(i int, n nodeID, e ElementID) int {
 	if r.depth++; r.depth > MaxDepth+envelopeDepth {
 		return -1
 	}
-	number := int32(len(r.arrays))
-	r.arrays = append(r.arrays, array{e, n})
-	leafless := len(r.tree.nodes[n].children) == 0
-	i = rawjson.SkipSpace(r.b, i+1)
-	if i < len(r.b) && r.b[i] == ']' {
+	b := r.b
+	number := r.newArray(n, e)
+	i = space(b, i+1)
+	if i < len(b) && b[i] == ']' {
 		r.depth--
 		return i + 1
 	}
-	for i < len(r.b) {
-		inner := e
-		if c := r.b[i]; c == '[' || c == '{' && !leafless {
-			inner = ElementID(len(r.elements))
-			r.elements = append(r.elements, element{e, number})
-		}
-		if i = r.value(i, n, inner); i < 0 {
+	for i < len(b) {
+		if i = r.value(i, n, r.elementAt(i, n, e, number)); i < 0 {
 			return -1
 		}
-		if i = rawjson.SkipSpace(r.b, i); i >= len(r.b) {
+		if i = space(b, i); i >= len(b) {
 			return -1
 		}
-		if r.b[i] == ']' {
+		if b[i] == ']' {
 			r.depth--
 			return i + 1
 		}
-		if r.b[i] != ',' {
+		if b[i] != ',' {
 			return -1
 		}
-		i = rawjson.SkipSpace(r.b, i+1)
+		i = space(b, i+1)
 	}
 	return -1
 }

@@ -1,6 +1,9 @@
 package flatten
 
-import "strings"
+import (
+	"fmt"
+	"strings"
+)
 
 // A FieldID is a field's number in a [Tree], from 0 up.
 type FieldID int32
@@ -21,6 +24,7 @@ type node struct {
 	field    FieldID // -1 when no wanted name ends here
 	children []child
 	index    map[string]nodeID // instead of children when they are many
+	dotted   [][]byte          // how keys with dots begin that lead below a child
 
 	// order and last number the nodes so that those below n, n included, are order ≤ m ≤ last.
 	order, last int32
@@ -115,6 +119,13 @@ func (t *Tree) Freeze() {
 		}
 	}
 	t.byName = nil
+	for i := range t.nodes {
+		for _, c := range t.nodes[i].children {
+			if len(t.nodes[c.node].children) > 0 {
+				t.nodes[i].dotted = append(t.nodes[i].dotted, fmt.Appendf(nil, "\"%s.", c.key))
+			}
+		}
+	}
 }
 
 // below reports whether the field's name begins with the steps of n.

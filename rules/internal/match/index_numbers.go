@@ -10,9 +10,9 @@ import (
 // numberIndex finds equal numbers and ranges.
 type numberIndex struct {
 	equal  map[rawjson.DecimalKey][]numberPosting
-	ranges []rangePosting             // while there are few
-	bounds []rawjson.Decimal          // sorted and distinct
-	tree   [][]Posting                // a segment tree over the 2·len(bounds)+1 positions on and between the bounds
+	ranges []rangePosting    // while there are few
+	bounds []rawjson.Decimal // sorted and distinct
+	tree   [][]Posting       // a segment tree over the 2·len(bounds)+1 positions on and between the bounds
 }
 
 type numberPosting struct {

@@ -51,6 +51,20 @@ func indexSpecial(b []byte, i int, stopAtHigh bool) int {
 	return i
 }
 
+// NameEnd is StringEnd for keys. It goes byte by byte: which key comes next, and so its length, the processor often
+// foresees, while with masks everything behind has to wait for the length.
+func NameEnd(b []byte, i int) (end int, escaped bool) {
+	for end = i; end < len(b); end++ {
+		switch b[end] {
+		case '"':
+			return end, false
+		case '\\':
+			return StringEnd(b, end)
+		}
+	}
+	return -1, false
+}
+
 // StringEnd returns the index of the quote that closes the string whose first character is b[i], and whether the
 // string holds escapes; -1 when nothing closes it.
 func StringEnd(b []byte, i int) (end int, escaped bool) {
