@@ -2,6 +2,7 @@ package main
 
 import (
 	"errors"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -34,6 +35,7 @@ func TestScripts(t *testing.T) {
 			"server":   scriptServer,
 			"empty":    scriptEmpty,
 			"envmatch": scriptEnvMatch,
+			"freeport": scriptFreePort,
 		},
 	})
 }
@@ -74,6 +76,15 @@ func scriptServer(ts *testscript.TestScript, _ bool, args []string) {
 	ts.Setenv("HOSTPORT", c.url[len("http://"):])
 	ts.Setenv("READY", c.line)
 	ts.SetCmd("stop", func(ts *testscript.TestScript, _ bool, _ []string) { ts.Check(c.end(syscall.SIGTERM)) })
+}
+
+// scriptFreePort sets a variable to a loopback address that nobody listens on
+// at this moment: freeport NAME.
+func scriptFreePort(ts *testscript.TestScript, _ bool, args []string) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	ts.Check(err)
+	ts.Setenv(args[0], l.Addr().String())
+	ts.Check(l.Close())
 }
 
 // lookPath finds a command that testscript has put into the script's path.

@@ -101,7 +101,7 @@ Unchanged AWS SDKs and the aws command work against it.`,
 	root.SetOut(p.Stdout)
 	root.SetErr(p.Stderr)
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
-	root.AddCommand(newDev(p), newServe(p), newDemo(p), newPut(p), newVersion(p))
+	root.AddCommand(newDev(p), newServe(p), newDemo(p), newPut(p), newReplay(p), newAttempts(p), newEndpoints(p), newVersion(p))
 	return root
 }
 
