@@ -171,8 +171,8 @@ func (i *Injection) queueRule() *catalog.Rule {
 	return r
 }
 
-// leavesOut reports whether the target of a rule is not to get an event.
-func (p *publication) leavesOut(ev int, r *catalog.Rule, t *catalog.Target, hops int) bool {
+// leavesOut reports whether a target is not to get an event.
+func (p *publication) leavesOut(ev int, t *catalog.Target, hops int) bool {
 	i := p.injection
 	switch {
 	case i == nil:

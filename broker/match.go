@@ -92,7 +92,7 @@ func (p *publication) visit(view func(turnout.BusName) *catalog.View, v *catalog
 	}
 	for i, end := start, len(p.rules); i < end; i++ {
 		for _, t := range p.rules[i].Targets {
-			if p.leavesOut(ev, p.rules[i], t, hops) {
+			if p.leavesOut(ev, t, hops) {
 				continue
 			}
 			if err := p.checkBounds(); err != nil {

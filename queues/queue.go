@@ -231,17 +231,24 @@ func (q *queue) nextDue() int64 {
 	if q.standard != nil && !q.standard.aside.empty() && !q.standard.aside.reading {
 		due = min(due, q.expiresAt(q.standard.aside.from.at))
 	}
-	if m := q.order.oldest(); q.internal {
+	return min(due, q.nextExpiry(), q.dedup.due())
+}
+
+// nextExpiry returns when the oldest message that is not in flight expires, in Unix ms.
+func (q *queue) nextExpiry() int64 {
+	m := q.order.oldest()
+	switch {
+	case q.internal:
 		if q.watch.expired && m != nil && m.state == ready {
-			due = min(due, q.expiresAt(m.sentAt))
+			return q.expiresAt(m.sentAt)
 		}
-	} else if m != nil && m.state != moving {
-		due = min(due, q.expiresAt(m.sentAt))
-	} else if m == nil && !q.log.complete && !q.log.reading {
+	case m != nil && m.state != moving:
+		return q.expiresAt(m.sentAt)
+	case m == nil && !q.log.complete && !q.log.reading:
 		// Nothing is loaded: look when what was read last would expire.
-		due = min(due, q.expiresAt(q.log.loaded.at))
+		return q.expiresAt(q.log.loaded.at)
 	}
-	return min(due, q.dedup.due())
+	return never
 }
 
 // info describes the queue.

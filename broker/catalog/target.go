@@ -64,11 +64,13 @@ func NewTarget(t turnout.Target) (*Target, error) {
 	}
 	n.DeadLetter, _ = turnout.ParseQueueARN(t.DeadLetterARN)
 	if t.Other != nil {
-		var other struct{ HttpParameters json.RawMessage }
+		var other struct {
+			HTTPParameters json.RawMessage `json:"HttpParameters"`
+		}
 		if err := json.Unmarshal(t.Other, &other); err != nil {
 			return nil, turnout.Errorf(turnout.CodeValidation, "The parameters of target %s are not valid.", t.ID)
 		}
-		n.Parameters = other.HttpParameters
+		n.Parameters = other.HTTPParameters
 	}
 	if err := n.compileInput(); err != nil {
 		return nil, err

@@ -18,11 +18,11 @@ import (
 // bubble runs a test in virtual time.
 func bubble(t *testing.T, f func(t *testing.T)) {
 	t.Helper()
-	t.Parallel()
 	synctest.Test(t, f)
 }
 
 func TestDeliversOnceAndRecordsIt(t *testing.T) {
+	t.Parallel()
 	bubble(t, func(t *testing.T) {
 		n := start(t, dispatch.Config{})
 		n.out.add(arnOf(0), func(context.Context, sinks.Delivery) sinks.Result {
@@ -67,6 +67,7 @@ func TestDeliversOnceAndRecordsIt(t *testing.T) {
 }
 
 func TestRetriesWithBackoffUntilItSucceeds(t *testing.T) {
+	t.Parallel()
 	bubble(t, func(t *testing.T) {
 		n := start(t, dispatch.Config{Random: func() float64 { return 0.999999 }})
 		n.out.add(arnOf(0), func(_ context.Context, d sinks.Delivery) sinks.Result {
@@ -93,6 +94,7 @@ func TestRetriesWithBackoffUntilItSucceeds(t *testing.T) {
 }
 
 func TestExhaustionAndPermanentFailuresAreDeadLettered(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct {
 		name     string
 		result   sinks.Result
@@ -124,6 +126,7 @@ func TestExhaustionAndPermanentFailuresAreDeadLettered(t *testing.T) {
 		},
 	} {
 		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
 			bubble(t, func(t *testing.T) {
 				n := start(t, dispatch.Config{Random: func() float64 { return 0.999 }})
 				n.queue("dlq")
@@ -157,6 +160,7 @@ func TestExhaustionAndPermanentFailuresAreDeadLettered(t *testing.T) {
 }
 
 func TestWithoutDeadLetterQueueADropIsRecorded(t *testing.T) {
+	t.Parallel()
 	bubble(t, func(t *testing.T) {
 		n := start(t, dispatch.Config{})
 		n.out.add(arnOf(0), func(context.Context, sinks.Delivery) sinks.Result { return failed(sinks.CodeNoPermissions, true) }, nil)
@@ -173,6 +177,7 @@ func TestWithoutDeadLetterQueueADropIsRecorded(t *testing.T) {
 }
 
 func TestTopicsMakeTheirOwnDeadLetters(t *testing.T) {
+	t.Parallel()
 	bubble(t, func(t *testing.T) {
 		n := start(t, dispatch.Config{})
 		n.queue("dlq")
@@ -192,6 +197,7 @@ func TestTopicsMakeTheirOwnDeadLetters(t *testing.T) {
 }
 
 func TestRetryAfterIsHonoured(t *testing.T) {
+	t.Parallel()
 	bubble(t, func(t *testing.T) {
 		n := start(t, dispatch.Config{})
 		n.queue("dlq")

@@ -23,6 +23,7 @@ import (
 // TestOrderWithinAGroup: whatever fails, and whenever the power does, of one
 // group nothing is attempted before everything ahead of it was delivered.
 func TestOrderWithinAGroup(t *testing.T) {
+	t.Parallel()
 	bubble(t, func(t *testing.T) {
 		n := start(t, dispatch.Config{})
 		var mu sync.Mutex
@@ -81,6 +82,7 @@ func TestOrderWithinAGroup(t *testing.T) {
 }
 
 func TestDeliveriesOfAGroupDoNotBlockOthers(t *testing.T) {
+	t.Parallel()
 	bubble(t, func(t *testing.T) {
 		n := start(t, dispatch.Config{})
 		n.out.add(arnOf(0), func(_ context.Context, d sinks.Delivery) sinks.Result {
@@ -207,6 +209,7 @@ func powerLoss(t *testing.T, seed uint64) {
 }
 
 func TestStopGivesBackWhatIsUnderWay(t *testing.T) {
+	t.Parallel()
 	bubble(t, func(t *testing.T) {
 		n := start(t, dispatch.Config{})
 		n.out.add(arnOf(0), hang, nil)
@@ -227,6 +230,7 @@ func TestStopGivesBackWhatIsUnderWay(t *testing.T) {
 }
 
 func TestCrashRepeatsWhatWasUnderWay(t *testing.T) {
+	t.Parallel()
 	bubble(t, func(t *testing.T) {
 		n := start(t, dispatch.Config{})
 		n.out.add(arnOf(0), hang, nil)
@@ -240,6 +244,7 @@ func TestCrashRepeatsWhatWasUnderWay(t *testing.T) {
 }
 
 func TestRecordsAreKeptForATimeAndWithinASize(t *testing.T) {
+	t.Parallel()
 	bubble(t, func(t *testing.T) {
 		n := start(t, dispatch.Config{RecordsKept: 3 * time.Hour})
 		n.out.add(arnOf(0), nil, nil)
@@ -286,6 +291,7 @@ func bubbleNamed(t *testing.T, name string, f func(t *testing.T)) {
 }
 
 func TestReset(t *testing.T) {
+	t.Parallel()
 	bubble(t, func(t *testing.T) {
 		n := start(t, dispatch.Config{})
 		u := &upDown{}
@@ -316,6 +322,7 @@ func TestReset(t *testing.T) {
 }
 
 func TestEndpointsThatAreGoneLeaveNothing(t *testing.T) {
+	t.Parallel()
 	bubble(t, func(t *testing.T) {
 		n := start(t, dispatch.Config{})
 		n.out.add(arnOf(0), nil, nil)
@@ -341,6 +348,7 @@ func TestEndpointsThatAreGoneLeaveNothing(t *testing.T) {
 }
 
 func TestBodiesAreStoredOnceAndLetGo(t *testing.T) {
+	t.Parallel()
 	bubble(t, func(t *testing.T) {
 		n := start(t, dispatch.Config{})
 		ids := make(map[string]int)

@@ -47,20 +47,19 @@ func (ep *endpoint) run(ctx context.Context) {
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	for ctx.Err() == nil {
-		wait := time.Duration(0)
-		if err := r.round(ctx); err != nil {
-			if !retryable(err) {
-				<-ctx.Done() // the server is stopping, or about to
-				break
-			}
-			wait = loopRetry
-		} else if wait = r.wait(); wait < 0 {
-			if r.lingered(ctx, timer) {
+		switch err := r.round(ctx); {
+		case retryable(err):
+			r.sleep(ctx, timer, loopRetry)
+		case err != nil:
+			<-ctx.Done() // the server is stopping, or about to
+		default:
+			wait, work := r.wait()
+			if work {
+				r.sleep(ctx, timer, wait)
+			} else if r.lingered(ctx, timer) {
 				return
 			}
-			continue
 		}
-		r.sleep(ctx, timer, wait)
 	}
 	r.stop(ctx)
 }
@@ -369,35 +368,39 @@ func (r *runner) begin(ctx context.Context) {
 	r.d.slots.pass(r.endpoint)
 }
 
-// wait returns how long there is nothing to do unless the runner is woken: 0
-// is not at all, negative is that there is no work.
-func (r *runner) wait() time.Duration {
+// wait returns how long there is nothing to do unless the runner is woken, 0
+// being not at all; work is false if there is none.
+func (r *runner) wait() (wait time.Duration, work bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	now := r.d.loop.Now()
-	if len(r.done) > 0 || r.look || r.left.Expired {
-		return 0
+	switch {
+	case len(r.done) > 0 || r.look || r.left.Expired:
+		return 0, true
+	case r.running+len(r.buffer) == 0 && r.left.Idle() && !r.health.recovering:
+		return 0, false
+	case r.health.phase == phaseOpen:
+		return atLeast(min(time.Hour, r.health.until.Sub(now))), true
 	}
-	if r.running+len(r.buffer) == 0 && r.left.Idle() && !r.health.recovering {
-		return -1
-	}
+	return atLeast(r.untilAllowed(now)), true
+}
+
+// untilAllowed returns how long the limits leave nothing to be done. The caller holds mu.
+func (r *runner) untilAllowed(now time.Time) time.Duration {
 	wait := lingers
-	if r.health.phase == phaseOpen {
-		return atLeast(min(time.Hour, r.health.until.Sub(now)))
-	}
+	paced := r.pace.rate > 0
 	if len(r.buffer) > 0 {
 		wait = min(wait, bufferedFor)
-		if r.pace.rate > 0 && r.running < r.conc.limit {
+		if paced && r.running < r.conc.limit {
 			wait = min(wait, r.pace.wait(now))
 		}
+	} else if paced && r.left.Fresh+r.left.Again > 0 {
+		wait = min(wait, r.pace.wait(now))
 	}
 	if r.left.Again > 0 && r.budget.available(now) == 0 {
 		wait = min(wait, r.budget.wait(now))
 	}
-	if r.left.Fresh+r.left.Again > 0 && r.pace.rate > 0 && len(r.buffer) == 0 {
-		wait = min(wait, r.pace.wait(now))
-	}
-	return atLeast(wait)
+	return wait
 }
 
 // atLeast rounds up to the precision of the partition's clock.

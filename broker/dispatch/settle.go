@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -80,7 +81,7 @@ func (ep *endpoint) write(j *job) {
 	case custom != nil:
 		var attrs []turnout.MessageAttribute
 		j.letter, attrs = custom(j.delivery())
-		j.attrs = append(attrs[:len(attrs):len(attrs)], j.attrs...)
+		j.attrs = append(slices.Clip(attrs), j.attrs...)
 	case j.event != nil:
 		j.letter = j.event
 	default:

@@ -63,6 +63,7 @@ func ids(all []attempt) map[string]int {
 }
 
 func TestBreakerOpensProbesAndCloses(t *testing.T) {
+	t.Parallel()
 	bubble(t, func(t *testing.T) {
 		n := start(t, dispatch.Config{})
 		u := &upDown{latency: 10 * time.Millisecond}
@@ -97,6 +98,7 @@ func TestBreakerOpensProbesAndCloses(t *testing.T) {
 // ten minutes with 100,000 deliveries waiting, it never sees more than 1.2 times
 // its normal rate, and gets every delivery.
 func TestRecoveryIsPaced(t *testing.T) {
+	t.Parallel()
 	bubble(t, func(t *testing.T) {
 		n := start(t, dispatch.Config{})
 		u := &upDown{latency: 20 * time.Millisecond}
@@ -139,6 +141,7 @@ func TestRecoveryIsPaced(t *testing.T) {
 }
 
 func TestRestartRemembersTheNormalRate(t *testing.T) {
+	t.Parallel()
 	bubble(t, func(t *testing.T) {
 		n := start(t, dispatch.Config{})
 		u := &upDown{latency: 5 * time.Millisecond}
@@ -163,6 +166,7 @@ func TestRestartRemembersTheNormalRate(t *testing.T) {
 }
 
 func TestRetriesStayWithinTheirBudget(t *testing.T) {
+	t.Parallel()
 	bubble(t, func(t *testing.T) {
 		n := start(t, dispatch.Config{})
 		n.out.add(arnOf(0), func(_ context.Context, d sinks.Delivery) sinks.Result {
@@ -191,6 +195,7 @@ func TestRetriesStayWithinTheirBudget(t *testing.T) {
 }
 
 func TestQuietEndpointIsRetried(t *testing.T) {
+	t.Parallel()
 	bubble(t, func(t *testing.T) {
 		n := start(t, dispatch.Config{})
 		n.out.add(arnOf(0), func(context.Context, sinks.Delivery) sinks.Result { return failed(sinks.CodeTimeout, false) }, nil)
@@ -201,6 +206,7 @@ func TestQuietEndpointIsRetried(t *testing.T) {
 }
 
 func TestConcurrencyAdapts(t *testing.T) {
+	t.Parallel()
 	bubble(t, func(t *testing.T) {
 		n := start(t, dispatch.Config{})
 		var running, most, slow atomic.Int64
@@ -227,8 +233,10 @@ func TestConcurrencyAdapts(t *testing.T) {
 }
 
 func TestRateLimit(t *testing.T) {
+	t.Parallel()
 	for _, rate := range []int{1, 7, 300} {
 		t.Run(fmt.Sprint(rate), func(t *testing.T) {
+			t.Parallel()
 			bubble(t, func(t *testing.T) {
 				n := start(t, dispatch.Config{})
 				n.out.add(arnOf(0), nil, func(e *dispatch.Endpoint) { e.PerSecondMax = rate })
@@ -248,6 +256,7 @@ func TestRateLimit(t *testing.T) {
 // TestHangingEndpointsCostOthersNothing: of a thousand endpoints a tenth hangs;
 // the others' latency stays what it was.
 func TestHangingEndpointsCostOthersNothing(t *testing.T) {
+	t.Parallel()
 	measure := func(t *testing.T, hanging int) time.Duration {
 		t.Helper()
 		n := start(t, dispatch.Config{})
@@ -287,14 +296,15 @@ func TestHangingEndpointsCostOthersNothing(t *testing.T) {
 		return latencies[len(latencies)*99/100]
 	}
 	var none, some time.Duration
-	t.Run("none", func(t *testing.T) { synctest.Test(t, func(t *testing.T) { none = measure(t, 0) }) })
-	t.Run("tenth", func(t *testing.T) { synctest.Test(t, func(t *testing.T) { some = measure(t, 100) }) })
+	synctest.Test(t, func(t *testing.T) { none = measure(t, 0) })
+	synctest.Test(t, func(t *testing.T) { some = measure(t, 100) })
 	t.Logf("p99 of healthy endpoints: %v with none hanging, %v with a tenth", none, some)
 	require.LessOrEqual(t, some, none*3/2)
 }
 
 // TestSlotsAreShared: even when hanging endpoints could take every slot, the others find some.
 func TestSlotsAreShared(t *testing.T) {
+	t.Parallel()
 	bubble(t, func(t *testing.T) {
 		n := start(t, dispatch.Config{AttemptsMax: 64})
 		for i := range 200 {
@@ -324,6 +334,7 @@ func TestSlotsAreShared(t *testing.T) {
 }
 
 func TestWhatIsTooOldIsDeadLetteredWhileTheBreakerIsOpen(t *testing.T) {
+	t.Parallel()
 	bubble(t, func(t *testing.T) {
 		n := start(t, dispatch.Config{})
 		n.queue("dlq")
@@ -359,6 +370,7 @@ func TestWhatIsTooOldIsDeadLetteredWhileTheBreakerIsOpen(t *testing.T) {
 }
 
 func TestEndpointThatIsGoneIsDisabled(t *testing.T) {
+	t.Parallel()
 	bubble(t, func(t *testing.T) {
 		n := start(t, dispatch.Config{})
 		n.queue("dlq")
@@ -401,6 +413,7 @@ func TestEndpointThatIsGoneIsDisabled(t *testing.T) {
 }
 
 func TestEndpointThatFailsForDaysIsDisabledAndProbed(t *testing.T) {
+	t.Parallel()
 	bubble(t, func(t *testing.T) {
 		n := start(t, dispatch.Config{DisableAfter: 6 * time.Hour})
 		u := &upDown{}

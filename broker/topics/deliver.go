@@ -125,7 +125,7 @@ func (t *Topics) warn(message string, cause error, more ...slog.Attr) {
 	for _, a := range more {
 		args = append(args, a)
 	}
-	t.cfg.Log.Warn(message, args...)
+	t.cfg.Log.Warn(message, args...) //nolint:sloglint // the callers give constants
 }
 
 func (p *Prepared) toEndpoint(tx *partition.Tx, d *delivery) {

@@ -53,7 +53,7 @@ func TestHandshake(t *testing.T) {
 		posts := n.world.received()
 		require.Len(t, posts, 1, "a pending subscription gets nothing but the confirmation")
 		arn := topicNamed("t").ARN()
-		var m struct{ MessageId, Token, Signature string } //nolint:revive,staticcheck // AWS's name
+		var m struct{ MessageId, Token, Signature string } //nolint:revive // AWS's name
 		require.NoError(t, json.Unmarshal(posts[0].Body, &m))
 		require.Equal(t, fmt.Sprintf(`{
   "Type" : "SubscriptionConfirmation",

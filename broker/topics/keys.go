@@ -5,8 +5,6 @@ import (
 	"fmt"
 	"strings"
 	"time"
-
-	"github.com/seed567880c8/turnout"
 )
 
 // The keys, numbers big-endian so that byte order is numeric order. A topic has
@@ -133,6 +131,3 @@ func fromMillis(ms int64) time.Time {
 
 // isFIFO reports whether a queue or topic is one by its name.
 func isFIFO(name string) bool { return strings.HasSuffix(name, ".fifo") }
-
-// sameTopic reports whether two names are of topics in one account and region.
-func sameScope(a, b turnout.TopicName) bool { return a.Scope == b.Scope }

@@ -67,15 +67,7 @@ func (t *Topics) subscribeOnce(s turnout.Subscription, st state, same func(turno
 	if err != nil {
 		return s, asError(err, inAttributes)
 	}
-	var p *topic
-	var existing *subscription
-	err = t.loop.Do(func(*partition.Tx) error {
-		if p = t.find(s.Topic); p == nil {
-			return errTopicNotFound()
-		}
-		existing = p.all[identity(s.Protocol, s.Endpoint)]
-		return nil
-	})
+	p, existing, err := t.subscribed(s)
 	if err != nil {
 		return s, err
 	}
@@ -98,11 +90,10 @@ func (t *Topics) subscribeOnce(s turnout.Subscription, st state, same func(turno
 		if t.find(s.Topic) != p || p.all[identity(s.Protocol, s.Endpoint)] != existing {
 			return errStale
 		}
-		if existing == nil && len(p.all) >= t.cfg.SubscriptionsMax {
-			return turnout.Errorf(turnout.CodeLimitExceeded, "Subscription limit exceeded: a topic can have at most %d subscriptions.", t.cfg.SubscriptionsMax)
-		}
-		if err := checkReplay(p, added); existing == nil && err != nil {
-			return asError(err, inAttributes)
+		if existing == nil {
+			if err := t.checkAdmission(p, added); err != nil {
+				return err
+			}
 		}
 		if confirmation != nil {
 			if err := t.sendConfirmation(tx, result, confirmation); err != nil {
@@ -118,6 +109,30 @@ func (t *Topics) subscribeOnce(s turnout.Subscription, st state, same func(turno
 		return s, err
 	}
 	return t.describe(result), nil
+}
+
+// subscribed returns the topic of s, and the subscription that it has already
+// for the same endpoint, nil if there is none.
+func (t *Topics) subscribed(s turnout.Subscription) (p *topic, existing *subscription, err error) {
+	err = t.loop.Do(func(*partition.Tx) error {
+		if p = t.find(s.Topic); p == nil {
+			return errTopicNotFound()
+		}
+		existing = p.all[identity(s.Protocol, s.Endpoint)]
+		return nil
+	})
+	return p, existing, err
+}
+
+// checkAdmission reports why a topic cannot have a new subscription.
+func (t *Topics) checkAdmission(p *topic, s *subscription) error {
+	if len(p.all) >= t.cfg.SubscriptionsMax {
+		return turnout.Errorf(turnout.CodeLimitExceeded, "Subscription limit exceeded: a topic can have at most %d subscriptions.", t.cfg.SubscriptionsMax)
+	}
+	if err := checkReplay(p, s); err != nil {
+		return asError(err, inAttributes)
+	}
+	return nil
 }
 
 // admit gives a new subscription its place, and returns it as it is then.

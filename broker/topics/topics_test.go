@@ -450,7 +450,7 @@ func TestSignaturesVerify(t *testing.T) {
 		for _, body := range n.bodies("q") {
 			require.NoError(t, verify(body, certificate))
 			require.Contains(t, body, `"SignatureVersion" : "`+version+`"`)
-			require.Error(t, verify(strings.Replace(body, "subject", "subjest", 1), certificate))
+			require.Error(t, verify(strings.Replace(body, "subject", "nonsense", 1), certificate))
 		}
 	}
 	require.Equal(t, certificate, string(n.Certificate()))

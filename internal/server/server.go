@@ -53,7 +53,7 @@ type Server struct {
 	left     atomic.Int32 // parts that have not returned
 }
 
-// New opens everything: the listener, the data directory, what it holds. An
+// New opens everything: the listeners, the data directory, what it holds. An
 // error names what was wrong and what to do; nothing stays open then.
 func New(cfg config.Config, o Options) (_ *Server, err error) {
 	cfg = cfg.WithDefaults()
@@ -64,44 +64,19 @@ func New(cfg config.Config, o Options) (_ *Server, err error) {
 	if s.version == "" {
 		s.version = buildVersion()
 	}
-	var undo closers
+	undo := o.closers()
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, undo.close())
 		}
 	}()
-	if o.Store != nil {
-		undo = append(undo, o.Store.Close)
-	}
-	if o.Listener != nil {
-		undo = append(undo, o.Listener.Close)
-	}
-	if o.GRPCListener != nil {
-		undo = append(undo, o.GRPCListener.Close)
-	}
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
-	if o.Listener == nil {
-		// Before the data is opened, so that a busy port costs nothing; who
-		// connects now waits in the backlog until Run.
-		if o.Listener, err = listen("--listen", cfg.Listen); err != nil {
-			return nil, err
-		}
-		undo = append(undo, o.Listener.Close)
-		if o.GRPCListener == nil {
-			if o.GRPCListener, err = listenGRPC(cfg, s.log); err != nil {
-				return nil, err
-			}
-			undo = append(undo, o.GRPCListener.Close)
-		}
-	}
-	s.native.listener = o.GRPCListener
-	if s.pprof, err = newPprof(cfg.PprofListen, s.log); err != nil {
+	// Before the data is opened, so that a busy port costs nothing; who
+	// connects now waits in the backlog until Run.
+	if err := s.listen(&o, &undo); err != nil {
 		return nil, err
-	}
-	if s.pprof != nil {
-		undo = append(undo, s.pprof.listener.Close)
 	}
 	if o.Store == nil {
 		if o.Store, err = s.openData(); err != nil {
@@ -113,13 +88,6 @@ func New(cfg config.Config, o Options) (_ *Server, err error) {
 	if err != nil {
 		return nil, err
 	}
-	s.own.add(o.Listener)
-	if o.GRPCListener != nil {
-		s.own.add(o.GRPCListener)
-	}
-	if s.pprof != nil {
-		s.own.add(s.pprof.listener)
-	}
 	with := surroundings{log: s.log, keys: keys, client: newClient(cfg, o.Dial, s.own.all, s.version), baseURL: s.publicURL}
 	undo = append(undo, func() error { with.client.Close(); return nil })
 	if s.rooms, err = newRooms(cfg, o.Store, with); err != nil {
@@ -130,6 +98,46 @@ func New(cfg config.Config, o Options) (_ *Server, err error) {
 	}
 	s.web = s.newWeb(o.Listener)
 	return s, nil
+}
+
+// closers close what was handed in.
+func (o *Options) closers() (all closers) {
+	if o.Store != nil {
+		all = append(all, o.Store.Close)
+	}
+	if o.Listener != nil {
+		all = append(all, o.Listener.Close)
+	}
+	if o.GRPCListener != nil {
+		all = append(all, o.GRPCListener.Close)
+	}
+	return all
+}
+
+// listen opens the listeners that were not handed in.
+func (s *Server) listen(o *Options, undo *closers) (err error) {
+	if o.Listener == nil {
+		if o.Listener, err = listen("--listen", s.cfg.Listen); err != nil {
+			return err
+		}
+		*undo = append(*undo, o.Listener.Close)
+		if o.GRPCListener == nil {
+			if o.GRPCListener, err = listenGRPC(s.cfg, s.log); err != nil {
+				return err
+			}
+			*undo = append(*undo, o.GRPCListener.Close)
+		}
+	}
+	s.own.add(o.Listener)
+	if s.native.listener = o.GRPCListener; s.native.listener != nil {
+		s.own.add(s.native.listener)
+	}
+	if s.pprof, err = newPprof(s.cfg.PprofListen, s.log); err != nil || s.pprof == nil {
+		return err
+	}
+	*undo = append(*undo, s.pprof.listener.Close)
+	s.own.add(s.pprof.listener)
+	return nil
 }
 
 // publicURL is how others reach the server.

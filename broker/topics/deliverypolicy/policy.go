@@ -112,7 +112,7 @@ func decode(text string, into any) error {
 	if err := d.Decode(into); err != nil {
 		return fmt.Errorf("failed to parse JSON. %w", err)
 	}
-	if _, err := d.Token(); err != io.EOF { //nolint:errorlint // Token returns it bare
+	if _, err := d.Token(); err != io.EOF {
 		return fmt.Errorf("failed to parse JSON. There is something behind the end of the document")
 	}
 	return nil
@@ -212,7 +212,7 @@ func (d *retryDocument) read(r *Retry, path string) error {
 	return r.check(path)
 }
 
-func (r *Retry) check(path string) error {
+func (r Retry) check(path string) error {
 	switch r.Backoff {
 	case Linear, Arithmetic, Geometric, Exponential:
 	default:

@@ -3,7 +3,6 @@ package cli
 import (
 	"context"
 	"fmt"
-	"log"
 	"log/slog"
 	"runtime/debug"
 
@@ -66,11 +65,12 @@ func newServerCommand(p *Process, mode config.Mode, cmd *cobra.Command) *cobra.C
 // context of work ends with ctx, and when the server fails.
 func (p *Process) runServer(ctx context.Context, cfg config.Config, work func(ctx context.Context, url string) error) error {
 	p.tuneGC()
-	handler := cfg.Log.Handler(p.Stderr)
+	logger := slog.New(cfg.Log.Handler(p.Stderr))
 	// net/http writes what a hostile endpoint sends out of turn to the standard
 	// logger: not a line that anybody else should be able to write.
-	log.SetOutput(slog.NewLogLogger(handler, slog.LevelDebug).Writer())
-	srv, err := server.New(cfg, server.Options{Log: slog.New(handler), Version: p.build().Version})
+	slog.SetLogLoggerLevel(slog.LevelDebug)
+	slog.SetDefault(logger)
+	srv, err := server.New(cfg, server.Options{Log: logger, Version: p.build().Version})
 	if err != nil {
 		return err
 	}
