@@ -29,6 +29,8 @@ type Events interface {
 type Archives interface {
 	// Archive describes an archive, or is CodeNotFound.
 	Archive(ctx context.Context, name turnout.ArchiveName) (turnout.ArchiveInfo, error)
+	// Archives returns the archives of a scope in the order of their names.
+	Archives(ctx context.Context, scope turnout.Scope) ([]turnout.ArchiveInfo, error)
 	// StartReplay starts a replay; when it returns, the replay is durable.
 	StartReplay(ctx context.Context, spec turnout.ReplaySpec) (turnout.Replay, error)
 	// DryRun says what a replay would do.

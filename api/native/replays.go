@@ -188,7 +188,7 @@ func (s *replays) spec(ctx context.Context, in *turnoutv1.ReplaySpec, named bool
 	if name, ok := in.GetSource().(*turnoutv1.ReplaySpec_Archive); ok {
 		archive, err := s.api.cfg.Archives.Archive(ctx, turnout.ArchiveName{Scope: scope, Name: name.Archive})
 		if err != nil {
-			return turnout.ReplaySpec{}, err
+			return turnout.ReplaySpec{}, s.noArchive(ctx, scope, name.Archive, err)
 		}
 		spec.SourceARN, spec.Bus = archive.ARN(), archive.Bus
 	}
@@ -196,6 +196,22 @@ func (s *replays) spec(ctx context.Context, in *turnoutv1.ReplaySpec, named bool
 		spec.FilterARNs = append(spec.FilterARNs, turnout.RuleName{Bus: spec.Bus, Name: rule}.ARN())
 	}
 	return spec, nil
+}
+
+// noArchive adds which archives there are to the error of one that does not exist.
+func (s *replays) noArchive(ctx context.Context, scope turnout.Scope, name string, err error) error {
+	if e, ok := errors.AsType[*turnout.Error](err); !ok || e.Code != turnout.CodeNotFound {
+		return err
+	}
+	all, err := s.api.cfg.Archives.Archives(ctx, scope)
+	if err != nil {
+		return err
+	}
+	names := make([]string, len(all))
+	for i := range all {
+		names[i] = all[i].Name
+	}
+	return turnout.Errorf(turnout.CodeNotFound, "Archive %s does not exist. %s", name, oneOf("archives", names))
 }
 
 func (s *replays) checkTimes(c *check, in *turnoutv1.ReplaySpec, spec *turnout.ReplaySpec) {
