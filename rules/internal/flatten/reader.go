@@ -175,6 +175,9 @@ func space(b []byte, i int) int {
 	return rawjson.SkipSpace(b, i)
 }
 
+// worthSearching is the number of bytes from which on looking for keys with dots is cheaper than reading on.
+const worthSearching = 1024
+
 // nothingBehind reports whether no field can ask for what is left of an object behind index i, once every child of its
 // node has been found. A key is in an object only once, but one with a dot leads below a child too.
 func (r *Reader) nothingBehind(i int, n nodeID) bool {
@@ -185,7 +188,7 @@ func (r *Reader) nothingBehind(i int, n nodeID) bool {
 	if len(at.dotted) == 0 {
 		return true
 	}
-	if r.depth > 1 || len(at.dotted) > fewChildren || bytes.IndexByte(r.b[i:], '\\') >= 0 {
+	if r.depth > 1 || len(r.b)-i < worthSearching || len(at.dotted) > fewChildren || bytes.IndexByte(r.b[i:], '\\') >= 0 {
 		return false
 	}
 	for _, beginning := range at.dotted {
@@ -222,6 +225,9 @@ func (r *Reader) step(n nodeID, raw []byte, escaped bool) (nodeID, bool) {
 	nodes := r.tree.nodes
 	if at, ok := nodes[n].child(rawjson.View(key)); ok {
 		return at, true
+	}
+	if len(nodes[n].dotted) == 0 {
+		return 0, false // no name goes on for more than one step
 	}
 	dot := bytes.IndexByte(key, '.')
 	if dot < 0 {

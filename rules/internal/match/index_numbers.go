@@ -9,6 +9,7 @@ import (
 
 // numberIndex finds equal numbers and ranges.
 type numberIndex struct {
+	few    []numberPosting // equality, while there are few
 	equal  map[rawjson.DecimalKey][]numberPosting
 	ranges []rangePosting    // while there are few
 	bounds []rawjson.Decimal // sorted and distinct
@@ -25,16 +26,12 @@ type rangePosting struct {
 	posting Posting
 }
 
-// fewRanges is the number of ranges up to which testing each beats a search in the tree.
+// fewRanges is the number of ranges, and of equal numbers, up to which testing each beats a search.
 const fewRanges = 8
 
 // Equal adds equality with a number.
 func (x *Index) Equal(n rawjson.Decimal, p Posting) {
-	if x.numbers.equal == nil {
-		x.numbers.equal = map[rawjson.DecimalKey][]numberPosting{}
-	}
-	key := n.Key()
-	x.numbers.equal[key] = append(x.numbers.equal[key], numberPosting{n, p})
+	x.numbers.few = append(x.numbers.few, numberPosting{n, p})
 }
 
 // Range adds the numbers of a range.
@@ -43,6 +40,14 @@ func (x *Index) Range(r Range, p Posting) {
 }
 
 func (x *numberIndex) freeze() {
+	if len(x.few) > fewRanges {
+		x.equal = make(map[rawjson.DecimalKey][]numberPosting, len(x.few))
+		for _, e := range x.few {
+			key := e.number.Key()
+			x.equal[key] = append(x.equal[key], e)
+		}
+		x.few = nil
+	}
 	if len(x.ranges) <= fewRanges {
 		return
 	}
@@ -107,6 +112,11 @@ func b2i(b bool) int {
 }
 
 func (x *numberIndex) find(f *finding, n *rawjson.Decimal) {
+	for i := range x.few {
+		if e := &x.few[i]; e.number.Equal(n) {
+			f.takeOne(e.posting)
+		}
+	}
 	if x.equal != nil {
 		equal := x.equal[n.Key()]
 		for i := range equal {

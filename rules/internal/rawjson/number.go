@@ -70,7 +70,11 @@ func ParseDecimal(text string) Decimal {
 	at = r.run(text, at)
 	if at < len(text) && text[at] == '.' {
 		before := at
-		at = r.run(text, at+1)
+		if fraction := len(text) - at - 1; fraction > 8 && fraction <= wholeDigits && r.rest(text, fraction) {
+			at = len(text)
+		} else {
+			at = r.run(text, at+1)
+		}
 		r.exponent = before + 1 - at
 	}
 	if r.count == 0 || r.count > wholeDigits {
@@ -95,7 +99,7 @@ type numberReader struct {
 // run reads digits, eight at a time, and returns where they end. Beyond 19 only their count is right.
 func (r *numberReader) run(text string, at int) int {
 	from := at
-	for at+8 <= len(text) {
+	for at+8 <= len(text) && text[at+3] != '.' {
 		v := binary.LittleEndian.Uint64(unsafe.Slice(unsafe.StringData(text[at:]), 8))
 		if leadingDigits(v) < 8 {
 			break
@@ -109,6 +113,30 @@ func (r *numberReader) run(text string, at int) int {
 	}
 	r.count += at - from
 	return at
+}
+
+// rest reads the last n characters of text, more than 8, if they are all digits.
+func (r *numberReader) rest(text string, n int) bool {
+	t := unsafe.Slice(unsafe.StringData(text), len(text))
+	value, bad := r.value, uint64(0)
+	at := len(t) - n
+	for ; at+8 <= len(t); at += 8 {
+		v := binary.LittleEndian.Uint64(t[at:])
+		bad |= others(v)
+		value = value*1e8 + eightDigits(v)
+	}
+	if k := len(t) - at; k > 0 {
+		read := uint64(1)<<(8*(8-k)) - 1 // the bytes read before
+		v := binary.LittleEndian.Uint64(t[len(t)-8:])&^read | lows*'0'&read
+		bad |= others(v)
+		value = value*powersOfTen[k] + eightDigits(v)
+	}
+	if bad != 0 {
+		return false
+	}
+	r.value = value
+	r.count += n
+	return true
 }
 
 // eightDigits returns the number that eight digits, the first in the lowest byte of v, are: pairs become numbers up to

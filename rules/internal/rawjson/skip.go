@@ -80,23 +80,31 @@ func within(b []byte, i int) int {
 
 // NumberEnd returns the index behind the number at b[i], in a text that has passed [Scan].
 func NumberEnd(b []byte, i int) int {
-	for i+8 <= len(b) {
-		n := leadingDigits(binary.LittleEndian.Uint64(b[i:]))
-		i += n
-		if n < 8 && !isNumberPunctuation(b[i]) {
-			return i
+	for i+24 <= len(b) {
+		// The three looks do not wait for each other.
+		first := behindNumber(binary.LittleEndian.Uint64(b[i:]))
+		second := behindNumber(binary.LittleEndian.Uint64(b[i+8:]))
+		third := behindNumber(binary.LittleEndian.Uint64(b[i+16:]))
+		switch {
+		case first != 0:
+			return i + bits.TrailingZeros64(first)>>3
+		case second != 0:
+			return i + 8 + bits.TrailingZeros64(second)>>3
+		case third != 0:
+			return i + 16 + bits.TrailingZeros64(third)>>3
 		}
-		if n < 8 {
-			i++
-		}
+		i += 24
 	}
-	for i < len(b) && (isDigit(b[i]) || isNumberPunctuation(b[i])) {
+	for i < len(b) && b[i] > ' ' && b[i] != ',' && b[i]|0x20 != '}' {
 		i++
 	}
 	return i
 }
 
-func isNumberPunctuation(c byte) bool { return c == '.' || c == '-' || c == '+' || c|0x20 == 'e' }
+// behindNumber marks the first byte of v that can stand behind a number: a comma, a closing bracket or white space.
+func behindNumber(v uint64) uint64 {
+	return zeroBytes(v^lows*',') | zeroBytes((v|lows*0x20)^lows*'}') | (v-lows*(' '+1))&^v&highs
+}
 
 // leadingDigits returns how many of the eight characters in v, the first in its lowest byte, are digits before the
 // first that is none.
