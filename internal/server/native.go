@@ -81,11 +81,14 @@ func (s *Server) GRPCAddr() string {
 }
 
 // nativeArchives shows archives as the native API wants them.
-type nativeArchives struct{ *archive.Archives }
+type nativeArchives struct{ *engine }
+
+// engine is archives by a name that none of its methods has.
+type engine = archive.Archives
 
 // DryRun says what a replay would do.
 func (a nativeArchives) DryRun(ctx context.Context, spec turnout.ReplaySpec) (native.DryRun, error) {
-	run, err := a.Archives.DryRun(ctx, spec)
+	run, err := a.engine.DryRun(ctx, spec)
 	if err != nil {
 		return native.DryRun{}, err
 	}
