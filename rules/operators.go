@@ -1,6 +1,7 @@
 package rules
 
 import (
+	"github.com/seed567880c8/turnout/rules/internal/engine"
 	"github.com/seed567880c8/turnout/rules/internal/match"
 	"github.com/seed567880c8/turnout/rules/internal/rawjson"
 )
@@ -54,6 +55,64 @@ type condition struct {
 	alternatives []alternative // for the field's values
 	optional     bool          // {"exists": false} is among the alternatives
 	key          string        // all of them, as appendTo makes it
+}
+
+var _ engine.Condition = (*condition)(nil)
+
+// Key implements [engine.Condition].
+func (c *condition) Key() string { return c.key }
+
+// Optional implements [engine.Condition].
+func (c *condition) Optional() bool { return c.optional }
+
+// ExactOnly implements [engine.Condition].
+func (c *condition) ExactOnly() bool {
+	for _, a := range c.alternatives {
+		switch a.(type) {
+		case exact, exactly, number, literal:
+		default:
+			return false
+		}
+	}
+	return true
+}
+
+// Values implements [engine.Condition].
+func (c *condition) Values() int {
+	n := 0
+	for _, a := range c.alternatives {
+		switch a.(type) {
+		case exact, exactly, ignoreCase, number, address:
+			n++
+		}
+	}
+	return n
+}
+
+// Odds implements [engine.Condition].
+func (c *condition) Odds(values int) float64 {
+	odds := 0.0
+	for _, a := range c.alternatives {
+		odds += a.odds(values)
+	}
+	return odds
+}
+
+// Index implements [engine.Condition].
+func (c *condition) Index(x *match.Index, p match.Posting) {
+	for _, a := range c.alternatives {
+		a.index(x, p)
+	}
+}
+
+// Matches implements [engine.Condition].
+func (c *condition) Matches(v *match.Value, s *match.Scratch) bool {
+	for _, a := range c.alternatives {
+		if a.matches(v, s) {
+			return true
+		}
+	}
+	return false
 }
 
 // condition reads the list of alternatives behind its opening bracket.

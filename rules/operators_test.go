@@ -62,7 +62,8 @@ func TestEveryAlternativeTestsAsItIsIndexed(t *testing.T) {
 	} {
 		p, err := Parse([]byte(`{"a":[` + alternative + `]}`))
 		require.NoError(t, err, alternative)
-		c := p.combinations[0][0].condition
+		c, ok := p.combinations[0][0].Condition.(*condition)
+		require.True(t, ok)
 		require.Len(t, c.alternatives, 1)
 		var x match.Index
 		c.alternatives[0].index(&x, 5)
@@ -95,7 +96,7 @@ func TestAlternativesThatDifferHaveDifferentKeys(t *testing.T) {
 	} {
 		p, err := Parse([]byte(`{"a":[` + list + `]}`))
 		require.NoError(t, err, list)
-		key := p.combinations[0][0].condition.key
+		key := p.combinations[0][0].Condition.Key()
 		require.Empty(t, seen[key], "%s has the key of %s", list, seen[key])
 		seen[key] = list
 	}

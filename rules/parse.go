@@ -7,6 +7,7 @@ import (
 	"slices"
 	"unicode/utf8"
 
+	"github.com/seed567880c8/turnout/rules/internal/engine"
 	"github.com/seed567880c8/turnout/rules/internal/flatten"
 	"github.com/seed567880c8/turnout/rules/internal/rawjson"
 )
@@ -57,13 +58,7 @@ type Pattern struct {
 
 // A combination is what has to hold together: all fields of a pattern without $or, or of one choice of branches of
 // every $or. It is in the order of the fields' names, which has a meaning: see [flatten.Reader.Consistent].
-type combination []clause
-
-// A clause is one field with the alternatives for its value.
-type clause struct {
-	field     string // dotted
-	condition *condition
-}
+type combination []engine.Clause
 
 // String returns the pattern as it was given to [Parse].
 func (p *Pattern) String() string { return string(p.source) }
@@ -96,7 +91,7 @@ func (l PatternLimits) Parse(pattern []byte) (*Pattern, error) {
 	for _, fields := range p.partial {
 		c := make(combination, 0, len(fields))
 		for _, name := range slices.Sorted(maps.Keys(fields)) {
-			c = append(c, clause{name, fields[name]})
+			c = append(c, engine.Clause{Field: name, Condition: fields[name]})
 		}
 		parsed.combinations = append(parsed.combinations, c)
 	}

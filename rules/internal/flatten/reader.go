@@ -65,6 +65,15 @@ func NewReader(t *Tree) *Reader {
 	return &Reader{tree: t, newest: make([]int32, t.Fields()), seen: make([]uint32, t.Fields())}
 }
 
+// Use makes the reader one for the fields of another frozen tree.
+func (r *Reader) Use(t *Tree) {
+	r.tree = t
+	if missing := t.Fields() - len(r.seen); missing > 0 {
+		r.seen = append(r.seen, make([]uint32, missing)...)
+		r.newest = append(r.newest, make([]int32, missing)...)
+	}
+}
+
 // Read takes the event apart. The event must have passed [rawjson.Scan] and be an object: of the parts no field asks
 // for it looks only for the end, and behind the last part that any field can ask for it does not look at all. Of other
 // bytes it makes an error or something of no meaning, but it does not panic.

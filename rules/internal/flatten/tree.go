@@ -2,6 +2,8 @@ package flatten
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 )
 
@@ -14,6 +16,7 @@ type FieldID int32
 type Tree struct {
 	nodes  []node // 0 is the event itself
 	fields []nodeID
+	names  []string // of the fields
 	byName map[string]FieldID
 }
 
@@ -54,6 +57,7 @@ func (t *Tree) Field(name string) FieldID {
 	}
 	f := FieldID(len(t.fields))
 	t.fields = append(t.fields, at)
+	t.names = append(t.names, name)
 	t.nodes[at].field = f
 	t.byName[name] = f
 	return f
@@ -91,6 +95,28 @@ func (n *node) child(key string) (nodeID, bool) {
 	return 0, false
 }
 
+// Name returns the dotted name of a field.
+func (t *Tree) Name(f FieldID) string { return t.names[f] }
+
+// Has reports whether there is a field with that dotted name.
+func (t *Tree) Has(name string) bool {
+	_, ok := t.byName[name]
+	return ok
+}
+
+// Grow returns a copy to which fields can be added. Those of t keep their numbers.
+func (t *Tree) Grow() *Tree {
+	grown := &Tree{
+		nodes: slices.Clone(t.nodes), fields: slices.Clone(t.fields), names: slices.Clone(t.names), byName: maps.Clone(t.byName),
+	}
+	for i := range grown.nodes {
+		n := &grown.nodes[i]
+		n.children = slices.Clip(n.children) // appending copies
+		n.index = maps.Clone(n.index)
+	}
+	return grown
+}
+
 // Fields returns how many fields there are.
 func (t *Tree) Fields() int { return len(t.fields) }
 
@@ -118,8 +144,8 @@ func (t *Tree) Freeze() {
 			stack = append(stack, visit{node: c.node})
 		}
 	}
-	t.byName = nil
 	for i := range t.nodes {
+		t.nodes[i].dotted = nil
 		for _, c := range t.nodes[i].children {
 			if len(t.nodes[c.node].children) > 0 {
 				t.nodes[i].dotted = append(t.nodes[i].dotted, fmt.Appendf(nil, "\"%s.", c.key))
