@@ -53,7 +53,8 @@ type publication struct {
 	accepted int     // events[:accepted] are as published, the rest copies for other regions
 	events   []event // what is delivered
 	text     []byte  // of events, one after another
-	random   []byte
+	random   []byte  // not used yet, of …
+	entropy  [16 * idsAtOnce]byte
 
 	injection *Injection      // nil: the events are published
 	direct    []*catalog.Rule // of a direct injection …
@@ -176,14 +177,22 @@ func checkDetail(detail []byte) error {
 	return nil
 }
 
+// idsAtOnce is how many ids random bytes are read for: one read costs little
+// more than another, however much it yields.
+const idsAtOnce = 16
+
 func (p *publication) newID() (string, error) {
-	var random [16]byte
-	p.random = append(p.random[:0], random[:]...)
-	if _, err := io.ReadFull(p.broker.cfg.Random, p.random); err != nil {
-		return "", fmt.Errorf("make an event id: %w", err)
+	const size = 16
+	if len(p.random) < size {
+		p.random = p.entropy[:]
+		if _, err := io.ReadFull(p.broker.cfg.Random, p.random); err != nil {
+			p.random = nil
+			return "", fmt.Errorf("make an event id: %w", err)
+		}
 	}
-	copy(random[:], p.random)
-	return string(turnout.AppendUUID(p.random[:0], random)), nil
+	id := turnout.UUID([size]byte(p.random))
+	p.random = p.random[size:]
+	return id, nil
 }
 
 func (p *publication) body(e *event) []byte { return p.text[e.from:e.to] }
