@@ -79,16 +79,20 @@ const (
 )
 
 // name requires the name of a resource: 1–most of nameChars.
-func (c *check) name(field, value string, most int) bool {
-	return c.text(field, value, 1, most) && c.chars(field, value, false)
+func (c *check) name(field, value string, most int) {
+	if c.text(field, value, 1, most) {
+		c.chars(field, value, false)
+	}
 }
 
 // busName requires the name of a bus.
-func (c *check) busName(field, value string) bool {
-	return c.text(field, value, 1, 256) && c.chars(field, value, true)
+func (c *check) busName(field, value string) {
+	if c.text(field, value, 1, 256) {
+		c.chars(field, value, true)
+	}
 }
 
-func (c *check) chars(field, value string, slash bool) bool {
+func (c *check) chars(field, value string, slash bool) {
 	for _, r := range value {
 		switch {
 		case r >= 'a' && r <= 'z', r >= 'A' && r <= 'Z', r >= '0' && r <= '9', r == '.', r == '-', r == '_', slash && r == '/':
@@ -99,9 +103,8 @@ func (c *check) chars(field, value string, slash bool) bool {
 			allowed = busNameChars
 		}
 		c.add(field, "must be of the characters %s, but has %s", allowed, strconv.QuoteRune(r))
-		return false
+		return
 	}
-	return true
 }
 
 // number requires a whole number in a range.

@@ -117,7 +117,7 @@ func (g *grpcServer) asStatus(ctx context.Context, method string, err error) err
 
 // recovered makes a panic the failure of one call, as net/http does.
 func (g *grpcServer) recovered(ctx context.Context, method string, err *error) {
-	if p := recover(); p != nil {
+	if p := recover(); p != nil { //nolint:revive // it is what is deferred
 		*err = g.asStatus(ctx, method, fmt.Errorf("panic: %v\n%s", p, debug.Stack()))
 	}
 }
@@ -137,7 +137,9 @@ func (a *API) Serve(ctx context.Context, listener net.Listener) error {
 	case <-ctx.Done():
 	}
 	g.stop(context.WithoutCancel(ctx))
-	<-served
+	if serr := <-served; serr != nil && !errors.Is(serr, grpc.ErrServerStopped) {
+		err = errors.Join(err, serr)
+	}
 	a.readers.Wait()
 	return err
 }

@@ -30,7 +30,7 @@ const OpenAPIPath = "/v1/openapi.json"
 // openAPI is generated from the protocol.
 //
 //go:embed openapi.swagger.json
-var openAPI []byte //nolint:gochecknoglobals // a constant
+var openAPI []byte
 
 // newMux returns a gateway without services. It calls the services directly.
 func newMux() *runtime.ServeMux {

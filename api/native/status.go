@@ -27,8 +27,6 @@ type kind struct {
 }
 
 // kinds has an entry for every code.
-//
-//nolint:gochecknoglobals // a constant table
 var kinds = map[turnout.Code]kind{
 	turnout.CodeInternal:             {codes.Internal, http.StatusInternalServerError, "internal", "The server failed", false},
 	turnout.CodeUnavailable:          {codes.Unavailable, http.StatusServiceUnavailable, "unavailable", "The server is stopping or not ready", true},
@@ -137,8 +135,6 @@ func fieldOf(e *turnout.Error) faults {
 }
 
 // parameters are the fields that AWS's names of parameters stand for.
-//
-//nolint:gochecknoglobals // a constant table
 var parameters = map[string]string{
 	"ReplayName":             "spec.name",
 	"EventSourceArn":         "spec.source",

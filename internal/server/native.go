@@ -32,7 +32,7 @@ func listenGRPC(cfg config.Config, log *slog.Logger) (net.Listener, error) {
 		return l, err
 	}
 	if l, err = listen("--grpc-listen", "127.0.0.1:0"); err == nil {
-		log.LogAttrs(context.TODO(), slog.LevelWarn, "the gRPC port is in use by another program, another one was taken", //nolint:forbidigo // opening a server has no context
+		log.Warn("the gRPC port is in use by another program, another one was taken",
 			slog.String("wanted", cfg.GRPCListen), slog.String("grpc", l.Addr().String()))
 	}
 	return l, err
