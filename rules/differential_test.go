@@ -162,6 +162,12 @@ func TestRandomPairsAnswerAsTheReference(t *testing.T) {
 		var patterns []tree
 		for range rulesEach {
 			text := g.pattern(1)
+			for {
+				if _, err := rules.Parse([]byte(text)); err == nil {
+					break
+				}
+				text = g.pattern(1) // its wildcards are too complex
+			}
 			p, err := parseTree(text)
 			require.NoError(t, err)
 			texts, patterns = append(texts, text), append(patterns, p)

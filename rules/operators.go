@@ -118,7 +118,7 @@ func (c *condition) Matches(v *match.Value, s *match.Scratch) bool {
 // condition reads the list of alternatives behind its opening bracket.
 func (p *parser) condition() (*condition, error) {
 	c := &condition{}
-	var key []byte
+	key := p.key[:0]
 	for first := true; ; first = false {
 		kind, err := p.tokens.Next()
 		if err != nil {
@@ -141,7 +141,7 @@ func (p *parser) condition() (*condition, error) {
 		}
 		key = append(a.appendTo(key), ',')
 	}
-	c.key = string(key)
+	c.key, p.key = string(key), key
 	return c, p.checkWildcards(c)
 }
 

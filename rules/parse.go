@@ -104,6 +104,7 @@ type parser struct {
 	tokens  *rawjson.Tokens
 	limits  PatternLimits
 	partial []map[string]*condition
+	key     []byte // scratch
 }
 
 // placedError is an error whose place in the source is yet to be worked out.

@@ -265,6 +265,10 @@ func (d *Decimal) Compare(e *Decimal) int {
 // Representable reports whether a float64 holds the number: whether it is the float's exact value or the shortest
 // decimal that rounds to it. AWS refuses other numbers as operands of numeric.
 func (d *Decimal) Representable() bool {
+	const always = 1e4 // 19 digits that end with four zeros are 15, and a float64 of usual size tells any 15 apart
+	if d.class == complete && d.digits%always == 0 && (d.digits == 0 || -300 < d.power && d.power < 300) {
+		return true
+	}
 	if !d.Finite() {
 		return false
 	}
