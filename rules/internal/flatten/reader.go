@@ -132,7 +132,7 @@ func (r *Reader) object(i int, n nodeID, e ElementID) int {
 		return -1
 	}
 	b := r.b
-	missing := len(r.tree.nodes[n].children)
+	missing, lengths := len(r.tree.nodes[n].children), r.tree.nodes[n].lengths
 	i = space(b, i+1)
 	if i < len(b) && b[i] == '}' {
 		r.depth--
@@ -143,15 +143,24 @@ func (r *Reader) object(i int, n nodeID, e ElementID) int {
 		if end < 0 {
 			return -1
 		}
-		at, wanted := r.step(n, b[i+1:end], escaped)
+		var at nodeID
+		wanted := false
+		if escaped || lengths>>((end-i-1)&63)&1 != 0 {
+			at, wanted = r.step(n, b[i+1:end], escaped)
+		}
 		if i = space(b, end+1); i >= len(b) || b[i] != ':' {
 			return -1
 		}
 		i = space(b, i+1)
-		if wanted {
+		switch {
+		case wanted:
 			i = r.value(i, at, e)
 			missing--
-		} else {
+		case i < len(b) && b[i] == '"':
+			if i, _ = rawjson.StringEnd(b, i+1); i >= 0 {
+				i++
+			}
+		default:
 			i = rawjson.Skip(b, i)
 		}
 		if i < 0 {

@@ -28,6 +28,7 @@ type node struct {
 	children []child
 	index    map[string]nodeID // instead of children when they are many
 	dotted   [][]byte          // how keys with dots begin that lead below a child
+	lengths  uint64            // a bit for the length, modulo 64, of each key that leads to a child; all if dots may
 
 	// order and last number the nodes so that those below n, n included, are order ≤ m ≤ last.
 	order, last int32
@@ -145,10 +146,12 @@ func (t *Tree) Freeze() {
 		}
 	}
 	for i := range t.nodes {
-		t.nodes[i].dotted = nil
+		t.nodes[i].dotted, t.nodes[i].lengths = nil, 0
 		for _, c := range t.nodes[i].children {
+			t.nodes[i].lengths |= 1 << (len(c.key) & 63)
 			if len(t.nodes[c.node].children) > 0 {
 				t.nodes[i].dotted = append(t.nodes[i].dotted, fmt.Appendf(nil, "\"%s.", c.key))
+				t.nodes[i].lengths = ^uint64(0)
 			}
 		}
 	}
