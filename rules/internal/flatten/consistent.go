@@ -152,6 +152,7 @@ func (c *consistency) begin(r *Reader, terms []Term) {
 	c.touched, c.states, c.groups = c.touched[:0], c.states[:0], c.groups[:0]
 	if n := len(r.elements); len(c.stamps) < n {
 		c.stamps, c.slots = make([]uint32, 2*n), make([]int32, 2*n)
+		clear(c.stamped)
 		c.round = 0
 	}
 	if n := len(r.arrays); len(c.stamped) < n {

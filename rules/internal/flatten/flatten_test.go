@@ -241,6 +241,31 @@ func TestConsistentKnowsWhenAnElementIsPicked(t *testing.T) {
 	}
 }
 
+func TestConsistentForgetsTheQuestionBefore(t *testing.T) {
+	t.Parallel()
+	r := NewReader(newTree("x.a", "x.b"))
+	ask := func(event string) bool {
+		require.NoError(t, r.Read([]byte(event)))
+		var terms []Term
+		for f := range FieldID(2) {
+			term := Term{Field: f}
+			for leaf := range r.Of(f) {
+				if leaf.Text == "1" {
+					term.Elements = append(term.Elements, leaf.Element)
+				}
+			}
+			terms = append(terms, term)
+		}
+		return r.Consistent(terms)
+	}
+	// The memory for elements grows several times, that for arrays does not.
+	for n := 1; n < 300; n *= 3 {
+		apart := strings.Repeat(`{"a":1,"b":2},`, n) + strings.Repeat(`{"a":2,"b":1},`, n)
+		require.False(t, ask(`{"x":[`+apart+`{}]}`), n)
+		require.True(t, ask(`{"x":[`+apart+`{"a":1,"b":1}]}`), n)
+	}
+}
+
 func TestConsistentTakesAmbiguousFieldsOutOfTheQuestion(t *testing.T) {
 	t.Parallel()
 	r := NewReader(newTree("x.a", "x.b"))
