@@ -38,7 +38,27 @@ type grpcServer struct {
 	api    *API
 	server *grpc.Server
 	health *health.Server
-	calls  atomic.Int64 // under way
+	limit  limit
+
+	calls        atomic.Int64 // under way
+	callsRefused atomic.Uint64
+}
+
+// Stats counts what the gRPC side has done since it was made.
+type Stats struct {
+	Calls              int64  // under way, streams among them
+	CallsRefused       uint64 // because Config.CallsMax were under way
+	Connections        int64  // open
+	ConnectionsRefused uint64 // because Config.ConnectionsMax were open
+}
+
+// Stats counts. It may be called from any goroutine.
+func (a *API) Stats() Stats {
+	g := a.grpc
+	return Stats{
+		Calls: g.calls.Load(), CallsRefused: g.callsRefused.Load(),
+		Connections: g.limit.open.Load(), ConnectionsRefused: g.limit.refused.Load(),
+	}
 }
 
 func (a *API) newGRPC() *grpcServer {
@@ -72,6 +92,7 @@ func (g *grpcServer) add(register func(*grpc.Server)) {
 func (g *grpcServer) admit(ctx context.Context, _ *tap.Info) (context.Context, error) {
 	if g.calls.Add(1) > int64(g.api.cfg.CallsMax) {
 		g.calls.Add(-1)
+		g.callsRefused.Add(1)
 		return nil, status.Errorf(codes.ResourceExhausted, "The server has %d calls under way already; try again later.", g.api.cfg.CallsMax)
 	}
 	context.AfterFunc(ctx, func() { g.calls.Add(-1) }) // it ends with the call
@@ -128,7 +149,8 @@ func (g *grpcServer) recovered(ctx context.Context, method string, err *error) {
 func (a *API) Serve(ctx context.Context, listener net.Listener) error {
 	g := a.grpc
 	served := make(chan error, 1)
-	go func() { served <- g.server.Serve(newLimit(listener, a.cfg.ConnectionsMax)) }()
+	g.limit.Listener, g.limit.max = listener, int64(a.cfg.ConnectionsMax)
+	go func() { served <- g.server.Serve(&g.limit) }()
 	var err error
 	select {
 	case err = <-served:
@@ -171,11 +193,10 @@ func (g *grpcServer) stop(ctx context.Context) {
 type limit struct {
 	net.Listener
 
-	max  int64
-	open atomic.Int64
+	max     int64
+	open    atomic.Int64
+	refused atomic.Uint64
 }
-
-func newLimit(l net.Listener, most int) *limit { return &limit{Listener: l, max: int64(most)} }
 
 // Accept returns the next connection within the limit.
 func (l *limit) Accept() (net.Conn, error) {
@@ -188,6 +209,7 @@ func (l *limit) Accept() (net.Conn, error) {
 			return &limitConn{Conn: c, limit: l}, nil
 		}
 		l.open.Add(-1)
+		l.refused.Add(1)
 		_ = c.Close() // nothing was said on it
 	}
 }

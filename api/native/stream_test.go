@@ -326,6 +326,30 @@ func TestCallsAreBounded(t *testing.T) {
 	}, func(c *native.Config) { c.CallsMax = 2 })
 }
 
+func TestConnectionsAreBounded(t *testing.T) {
+	t.Parallel()
+
+	synctest.Test(t, func(t *testing.T) {
+		api := newAPI(t, &engine{}, func(c *native.Config) { c.ConnectionsMax = 1 })
+		listener := memnet.Listen("turnout.test:4567")
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan error, 1)
+		go func() { done <- api.Serve(ctx, listener) }()
+		first, err := listener.Dial(t.Context())
+		require.NoError(t, err)
+		second, err := listener.Dial(t.Context())
+		require.NoError(t, err)
+		_, err = second.Read(make([]byte, 1))
+		require.ErrorIs(t, err, io.EOF, "a second connection is closed at once")
+		require.Equal(t, native.Stats{Connections: 1, ConnectionsRefused: 1}, api.Stats())
+		require.NoError(t, first.Close())
+		synctest.Wait()
+		require.Zero(t, api.Stats().Connections)
+		cancel()
+		require.NoError(t, <-done)
+	})
+}
+
 func TestACallIsBoundedInTime(t *testing.T) {
 	t.Parallel()
 

@@ -55,7 +55,7 @@ type Config struct {
 
 // Limits bounds what clients can make the server hold.
 type Limits struct {
-	ConnectionsMax      int   // open HTTP connections; default 10,000
+	ConnectionsMax      int   // open HTTP connections, and as many of gRPC; default 10,000
 	ConnectionsPerIPMax int   // of those from one address that is not loopback; default 512
 	BodyMaxBytes        int64 // one request body, on the wire and after decompression; default 4 MiB
 	BodiesMaxBytes      int64 // request bodies being handled, together; default 256 MiB

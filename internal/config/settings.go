@@ -63,7 +63,7 @@ func Settings() []Setting {
 		newSetting("history.max_bytes", "size", "most bytes of events in the history; beyond it the oldest go", func(c *Config) *int64 { return &c.History.MaxBytes }, parseSize, formatSize),
 		newSetting("schedule.catch_up", "duration", "after a stop, fire a tick that was missed no longer than this ago, once a rule", func(c *Config) *time.Duration { return &c.Schedule.CatchUp }, parseDuration, formatDuration),
 
-		newSetting("limits.connections_max", "int", "most open HTTP connections", func(c *Config) *int { return &c.Limits.ConnectionsMax }, parseInt, strconv.Itoa),
+		newSetting("limits.connections_max", "int", "most open HTTP connections, and as many of gRPC", func(c *Config) *int { return &c.Limits.ConnectionsMax }, parseInt, strconv.Itoa),
 		newSetting("limits.connections_per_ip_max", "int", "most open HTTP connections from one address, loopback excepted", func(c *Config) *int { return &c.Limits.ConnectionsPerIPMax }, parseInt, strconv.Itoa),
 		newSetting("limits.body_max_bytes", "size", "largest request body, also after decompression", func(c *Config) *int64 { return &c.Limits.BodyMaxBytes }, parseSize, formatSize),
 		newSetting("limits.bodies_max_bytes", "size", "most memory for request bodies being handled; beyond it requests are shed", func(c *Config) *int64 { return &c.Limits.BodiesMaxBytes }, parseSize, formatSize),

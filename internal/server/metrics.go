@@ -15,6 +15,7 @@ import (
 func (s *Server) newMetrics(w *web) *metrics.Registry {
 	registry := metrics.New(s.version)
 	reportWeb(registry, w)
+	reportNative(registry, s.native.api)
 	reportWriter(registry, s.rooms)
 	reportQueues(registry, s.rooms, s.cfg.MetricsQueuesMax)
 	reportBroker(registry, s.rooms)

@@ -15,6 +15,7 @@ import (
 	"github.com/seed567880c8/turnout/broker/archive"
 	"github.com/seed567880c8/turnout/broker/dispatch"
 	"github.com/seed567880c8/turnout/internal/config"
+	"github.com/seed567880c8/turnout/internal/metrics"
 )
 
 // nativeServer is the native API and where it is served over gRPC.
@@ -69,6 +70,15 @@ func (n *nativeServer) Close() error {
 		return nil
 	}
 	return n.listener.Close()
+}
+
+func reportNative(r *metrics.Registry, api *native.API) {
+	var t table[native.Stats]
+	t.gauge("turnout_grpc_calls_running", "gRPC calls and streams under way.", func(s native.Stats) float64 { return float64(s.Calls) })
+	t.counter("turnout_grpc_calls_refused_total", "gRPC calls refused because too many were under way.", func(s native.Stats) float64 { return float64(s.CallsRefused) })
+	t.gauge("turnout_grpc_connections", "Open gRPC connections.", func(s native.Stats) float64 { return float64(s.Connections) })
+	t.counter("turnout_grpc_connections_refused_total", "gRPC connections closed at once because too many were open.", func(s native.Stats) float64 { return float64(s.ConnectionsRefused) })
+	t.report(r, api.Stats)
 }
 
 // GRPCAddr returns the HOST:PORT of the gRPC listener as a client on this
