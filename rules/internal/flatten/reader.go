@@ -56,6 +56,7 @@ type Reader struct {
 	dotted   bool   // a key with a dot led to a wanted name
 	text     []byte // characters of strings that held escapes
 	depth    int
+	searches int // of the rest of the event that are still allowed
 	check    consistency
 	checker  rawjson.Checker
 }
@@ -97,6 +98,7 @@ func (r *Reader) begin(event []byte) {
 	r.text = r.text[:0]
 	r.dotted = false
 	r.depth = 0
+	r.searches = searchesMax
 	if r.event++; r.event == 0 {
 		clear(r.seen)
 		r.event = 1
@@ -196,6 +198,9 @@ func space(b []byte, i int) int {
 // worthSearching is the number of bytes from which on looking for keys with dots is cheaper than reading on.
 const worthSearching = 1024
 
+// searchesMax bounds how often the rest of one event is searched.
+const searchesMax = 4
+
 // nothingBehind reports whether no field can ask for what is left of an object behind index i, once every child of its
 // node has been found. A key is in an object only once, but one with a dot leads below a child too.
 func (r *Reader) nothingBehind(i int, n nodeID) bool {
@@ -206,12 +211,30 @@ func (r *Reader) nothingBehind(i int, n nodeID) bool {
 	if len(at.dotted) == 0 {
 		return true
 	}
-	if r.depth > 1 || len(r.b)-i < worthSearching || len(at.dotted) > fewChildren || bytes.IndexByte(r.b[i:], '\\') >= 0 {
+	if r.searches == 0 || len(r.b)-i < worthSearching || len(at.dotted) > fewChildren {
 		return false
 	}
-	for _, beginning := range at.dotted {
-		if bytes.Contains(r.b[i:], beginning) {
+	r.searches--
+	if bytes.IndexByte(r.b[i:], '\\') >= 0 {
+		return false
+	}
+	return !r.mayStepByDot(i, at.dotted)
+}
+
+// mayStepByDot reports whether behind index i there may be a key with a dot that begins like one of the given. It gives
+// up after a few dots: numbers have them too.
+func (r *Reader) mayStepByDot(i int, beginnings [][]byte) bool {
+	const dotsMax = 16
+	for range dotsMax {
+		next := bytes.IndexByte(r.b[i:], '.')
+		if next < 0 {
 			return false
+		}
+		i += next + 1
+		for _, beginning := range beginnings {
+			if bytes.HasSuffix(r.b[:i], beginning) {
+				return true
+			}
 		}
 	}
 	return true

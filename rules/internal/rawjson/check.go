@@ -20,6 +20,8 @@ type Checker struct {
 	open   int // names of all open objects, the innermost one's last: in few, or, if they are more, in many
 	few    [32]name
 	many   []name
+	large  printSet // of objects of more than manyKeys keys
+	opened uint64   // arrays and objects so far
 }
 
 // A name is the key of a member of an open object.
@@ -30,11 +32,12 @@ type name struct {
 
 // A Frame is an open object.
 type Frame struct {
-	first int
-	seen  uint64 // a bit for each key; one that is not set is of no key
+	first  int
+	seen   uint64 // a bit for each key; one that is not set is of no key
+	number uint64 // of the array or object in the text
 }
 
-// manyKeys is the number of keys of one object from which on Scan's hash table is better than comparing each with each.
+// manyKeys is the number of keys of one object from which on a hash table is better than comparing each with each.
 const manyKeys = 64
 
 // Reset begins with another text. It must not be longer than 2 GiB.
@@ -42,6 +45,8 @@ func (c *Checker) Reset(text []byte, limits Limits) {
 	c.b, c.limits = text, limits
 	c.depth, c.keys = 0, 0
 	c.open = 0
+	c.opened = 0
+	c.large.reset()
 }
 
 // Valid reports whether the whole text is one value.
@@ -96,7 +101,8 @@ func (c *Checker) Value(i int) int {
 // Open enters an array or object.
 func (c *Checker) Open() (Frame, bool) {
 	c.depth++
-	return Frame{first: c.open}, c.depth <= c.limits.Depth
+	c.opened++
+	return Frame{first: c.open, number: c.opened}, c.depth <= c.limits.Depth
 }
 
 // Close leaves it.
@@ -198,8 +204,8 @@ func (c *Checker) Name(f *Frame, i int) int {
 
 // note remembers a key, unless the object has it already.
 func (c *Checker) note(f *Frame, print uint64, start, end int) int {
-	bit := uint64(1) << (print * 0x9E3779B97F4A7C15 >> 58)
-	if f.seen&bit != 0 && c.known(f, print, start, end) {
+	bit := uint64(1) << (print * golden >> 58)
+	if (f.seen&bit != 0 || c.open-f.first >= manyKeys) && c.known(f, print, start, end) {
 		return -1
 	}
 	f.seen |= bit
@@ -213,19 +219,75 @@ func (c *Checker) note(f *Frame, print uint64, start, end int) int {
 	return end
 }
 
-// known reports whether the object has a key already, or so many that it is left to Scan to say.
+// known reports whether the object has a key already. Of an object of many keys it says so too when it is in doubt,
+// and leaves it to Scan.
 func (c *Checker) known(f *Frame, print uint64, start, end int) bool {
-	if c.open-f.first >= manyKeys {
-		return true
+	if n := c.open - f.first; n >= manyKeys {
+		if n == manyKeys {
+			for j := f.first; j < c.open; j++ {
+				c.large.add(f.number, c.name(j).print)
+			}
+		}
+		return !c.large.add(f.number, print)
 	}
 	for j := f.first; j < c.open; j++ {
-		s := &c.few[min(j, len(c.few)-1)]
-		if j >= len(c.few) {
-			s = &c.many[j-len(c.few)]
-		}
-		if s.print == print && string(c.b[s.start:s.end]) == string(c.b[start:end]) {
+		if s := c.name(j); s.print == print && string(c.b[s.start:s.end]) == string(c.b[start:end]) {
 			return true
 		}
+	}
+	return false
+}
+
+func (c *Checker) name(j int) *name {
+	if j < len(c.few) {
+		return &c.few[j]
+	}
+	return &c.many[j-len(c.few)]
+}
+
+// golden spreads numbers over the high bits of a product.
+const golden = 0x9E3779B97F4A7C15
+
+// A printSet is a hash table of the prints of large objects' keys.
+type printSet struct {
+	slots []uint64 // 0 for none
+	used  int
+}
+
+func (t *printSet) reset() {
+	if t.used > 0 {
+		clear(t.slots)
+		t.used = 0
+	}
+}
+
+// add enters a print and reports whether it is new and found a place near its own: somebody may know the hash function.
+func (t *printSet) add(object, print uint64) bool {
+	const near = 32
+	if 2*t.used >= len(t.slots) {
+		old := t.slots
+		t.slots, t.used = make([]uint64, max(4*manyKeys, 4*len(old))), 0
+		for _, entry := range old {
+			if entry != 0 && !t.put(entry, near) {
+				return false
+			}
+		}
+	}
+	return t.put((print*golden^object)*golden|1, near)
+}
+
+func (t *printSet) put(entry uint64, near int) bool {
+	mask := uint64(len(t.slots) - 1)
+	for at := entry >> 32; near > 0; near-- {
+		switch t.slots[at&mask] {
+		case 0:
+			t.slots[at&mask] = entry
+			t.used++
+			return true
+		case entry:
+			return false
+		}
+		at++
 	}
 	return false
 }

@@ -108,6 +108,31 @@ func TestCheckerAcceptsWhatScanExplains(t *testing.T) {
 	require.Greater(t, accepted, 10_000)
 }
 
+func TestCheckerKnowsManyKeys(t *testing.T) {
+	t.Parallel()
+	limits := Limits{Depth: 6, Keys: 100_000, Digits: 30}
+	for _, n := range []int{31, 33, 63, 64, 65, 66, 300, 5000} {
+		for _, duplicate := range []int{-1, 0, 1, 62, 63, 64, n - 1} {
+			var members []string
+			for i := range n {
+				members = append(members, fmt.Sprintf(`"key%d":{"key%d":[],"x":{"key1":1}}`, i, i))
+			}
+			if duplicate >= n {
+				continue
+			}
+			if duplicate >= 0 {
+				members = append(members, fmt.Sprintf(`"key%d":1`, duplicate))
+			}
+			text := []byte("[{" + strings.Join(members, ",") + "},{" + strings.Join(members, ",") + "}]")
+			var c Checker
+			for range 2 {
+				c.Reset(text, limits)
+				require.Equal(t, duplicate < 0, c.Valid(), "%d keys and key %d again", n, duplicate)
+			}
+		}
+	}
+}
+
 func TestNumberEnd(t *testing.T) {
 	t.Parallel()
 	for _, number := range []string{"0", "-1", "12345678", "123456789", "-122.42916360922355", "1e5", "1.5E+300", "12345678.12345678e-12345678"} {
