@@ -243,7 +243,7 @@ func TestCrashRepeatsWhatWasUnderWay(t *testing.T) {
 	})
 }
 
-func TestRecordsAreKeptForATimeAndWithinASize(t *testing.T) {
+func TestRecordsAreKeptForATime(t *testing.T) {
 	t.Parallel()
 	bubble(t, func(t *testing.T) {
 		n := start(t, dispatch.Config{RecordsKept: 3 * time.Hour})
@@ -263,7 +263,11 @@ func TestRecordsAreKeptForATimeAndWithinASize(t *testing.T) {
 		time.Sleep(6 * time.Hour)
 		require.Empty(t, n.records("e7"), "also when nothing happens any more")
 	})
-	bubbleNamed(t, "size", func(t *testing.T) {
+}
+
+func TestRecordsAreKeptWithinASize(t *testing.T) {
+	t.Parallel()
+	bubble(t, func(t *testing.T) {
 		n := start(t, dispatch.Config{RecordsBytesMax: 64 << 10})
 		n.out.add(arnOf(0), func(context.Context, sinks.Delivery) sinks.Result {
 			return sinks.Result{Status: 200, Excerpt: make([]byte, 500)}
@@ -283,11 +287,6 @@ func TestRecordsAreKeptForATimeAndWithinASize(t *testing.T) {
 		require.NoError(t, failed())
 		require.EqualValues(t, stored, n.Stats().RecordsBytes, "the size is that of what is stored")
 	})
-}
-
-func bubbleNamed(t *testing.T, name string, f func(t *testing.T)) {
-	t.Helper()
-	t.Run(name, func(t *testing.T) { synctest.Test(t, f) })
 }
 
 func TestReset(t *testing.T) {

@@ -80,11 +80,9 @@ func (t *Topics) subscribeOnce(s turnout.Subscription, st state, same func(turno
 			return t.describe(existing), nil
 		}
 	}
-	var confirmation []byte
-	if result.state == pending {
-		if confirmation, err = t.confirmation(result, p.view.Load(), notification.SubscriptionConfirmation); err != nil {
-			return s, err
-		}
+	confirmation, err := t.confirmationOf(result, p)
+	if err != nil {
+		return s, err
 	}
 	err = t.loop.Do(func(tx *partition.Tx) error {
 		if t.find(s.Topic) != p || p.all[identity(s.Protocol, s.Endpoint)] != existing {
@@ -109,6 +107,14 @@ func (t *Topics) subscribeOnce(s turnout.Subscription, st state, same func(turno
 		return s, err
 	}
 	return t.describe(result), nil
+}
+
+// confirmationOf returns what a subscription that is pending is sent, nil for another.
+func (t *Topics) confirmationOf(s *subscription, p *topic) ([]byte, error) {
+	if s.state != pending {
+		return nil, nil
+	}
+	return t.confirmation(s, p.view.Load(), notification.SubscriptionConfirmation)
 }
 
 // subscribed returns the topic of s, and the subscription that it has already

@@ -231,8 +231,11 @@ func TestASetFindsWhatItsPoliciesAccept(t *testing.T) {
 		policy string
 		scope  turnout.FilterScope
 	}{
-		{`{"a":["1"]}`, turnout.FilterAttributes}, {`{"a":["1"]}`, turnout.FilterBody}, {`{"a":["2"]}`, turnout.FilterAttributes},
-		{`{"a":[{"exists":true}]}`, turnout.FilterBody}, {`{"b":[{"exists":false}]}`, turnout.FilterAttributes},
+		{`{"a":["1"]}`, turnout.FilterAttributes},
+		{`{"a":["1"]}`, turnout.FilterBody},
+		{`{"a":["2"]}`, turnout.FilterAttributes},
+		{`{"a":[{"exists":true}]}`, turnout.FilterBody},
+		{`{"b":[{"exists":false}]}`, turnout.FilterAttributes},
 	} {
 		p, err := filterpolicy.Parse([]byte(c.policy), c.scope)
 		require.NoError(t, err)

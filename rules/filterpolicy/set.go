@@ -44,7 +44,7 @@ func NewSet(policies []*Policy) *Set {
 // Match appends to dst the indexes of the policies that accept a message: of
 // those for attributes in rising order, then of those for bodies.
 func (s *Set) Match(dst []int, attributes []turnout.MessageAttribute, message []byte) []int {
-	t := s.scratch.Get().(*scratch) //nolint:errcheck,forcetypeassert // the pool holds nothing else
+	t := s.scratch.Get().(*scratch) //nolint:forcetypeassert // the pool holds nothing else
 	defer s.scratch.Put(t)
 	if s.attributes != nil {
 		t.event = appendAttributes(t.event[:0], attributes)
