@@ -69,6 +69,16 @@ func (s *Set) Len() int {
 	return n
 }
 
+// Cost returns the sum of [Pattern.Cost] over the rules, for a budget of the whole set. Rules that [Set.With] has taken
+// out count until all are compiled anew.
+func (s *Set) Cost() int {
+	n := 0
+	for i := range s.layers {
+		n += s.layers[i].engine.Cost()
+	}
+	return n
+}
+
 // Layers returns the number of layers that an event is matched against: 1 for a set that Compile has made, more after
 // [Set.With]. A caller that changes a set for long should compile all rules anew, at leisure, when it grows.
 func (s *Set) Layers() int { return len(s.layers) }

@@ -98,6 +98,30 @@ func (c *condition) Odds(values int) float64 {
 	return odds
 }
 
+// Cost implements [engine.Condition].
+func (c *condition) Cost() int {
+	n := 0
+	for _, a := range c.alternatives {
+		n += alternativeCost(a)
+	}
+	return max(1, n) // asking for a field's absence is a comparison too
+}
+
+func alternativeCost(a alternative) int {
+	switch a := a.(type) {
+	case wildcard:
+		return len(a.glob.Parts)
+	case anythingBut:
+		n := 0
+		for _, e := range a.excluded {
+			n += alternativeCost(e)
+		}
+		return n
+	default:
+		return 1
+	}
+}
+
 // Index implements [engine.Condition].
 func (c *condition) Index(x *match.Index, p match.Posting) {
 	for _, a := range c.alternatives {

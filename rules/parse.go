@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"math"
 	"slices"
 	"unicode/utf8"
 
@@ -27,6 +28,8 @@ type PatternLimits struct {
 	// value can match at once. AWS does not publish its limit; the default, 10, agrees with the patterns it is
 	// known to accept and refuse. Ten times as much is allowed inside anything-but.
 	WildcardComplexity int
+	// Cost bounds [Pattern.Cost]. By default it is bounded by the other limits only.
+	Cost int
 	// FilterPolicy restricts the operators to those of SNS filter policies: no wildcard and no exactly, nothing inside
 	// prefix and suffix, and inside anything-but only prefix. Package filterpolicy sets it.
 	FilterPolicy bool
@@ -35,6 +38,7 @@ type PatternLimits struct {
 func (l PatternLimits) withDefaults() PatternLimits {
 	return PatternLimits{
 		FilterPolicy:       l.FilterPolicy,
+		Cost:               orDefault(l.Cost, math.MaxInt),
 		Characters:         orDefault(l.Characters, 4096),
 		Fields:             min(orDefault(l.Fields, flatten.MaxTerms), flatten.MaxTerms),
 		Combinations:       orDefault(l.Combinations, 1000),
@@ -95,7 +99,23 @@ func (l PatternLimits) Parse(pattern []byte) (*Pattern, error) {
 		}
 		parsed.combinations = append(parsed.combinations, c)
 	}
+	if cost := parsed.Cost(); cost > l.Cost {
+		return nil, &Error{Message: fmt.Sprintf("Rule is too complex - its cost is %d, at most %d is allowed", cost, l.Cost)}
+	}
 	return parsed, nil
+}
+
+// Cost is an upper bound for the comparisons that matching the pattern takes for an event with one value in each of its
+// fields: one for each alternative, and one more for each * of a wildcard, in every combination that the pattern's $or
+// make. It bounds what a rule can cost; what it does cost is less, since rules share comparisons and most are not made.
+func (p *Pattern) Cost() int {
+	cost := 0
+	for _, c := range p.combinations {
+		for i := range c {
+			cost += c[i].Condition.Cost()
+		}
+	}
+	return cost
 }
 
 // parser reads a pattern from left to right. partial holds the combinations of what has been read; a field goes into

@@ -257,3 +257,28 @@ func TestWildcardComplexity(t *testing.T) {
 		require.NoError(t, err, "the limit can be raised")
 	}
 }
+
+func TestCost(t *testing.T) {
+	t.Parallel()
+	for pattern, want := range map[string]int{
+		`{"a":["x"]}`:                                                     1,
+		`{"a":["x","y",{"prefix":"z"}],"b":[1]}`:                          4,
+		`{"a":[{"exists":false}]}`:                                        1,
+		`{"a":[{"wildcard":"x*y*z"}]}`:                                    3,
+		`{"a":[{"anything-but":["x","y"]}]}`:                              2,
+		`{"a":[{"anything-but":{"wildcard":["x*","y"]}}]}`:                3,
+		`{"c":[1],"$or":[{"a":[1]},{"b":[1,2]}]}`:                         5,
+		`{"$or":[{"a":[1]},{"b":[1]}],"d":{"$or":[{"a":[1]},{"b":[1]}]}}`: 8,
+	} {
+		p, err := rules.Parse([]byte(pattern))
+		require.NoError(t, err, pattern)
+		require.Equal(t, want, p.Cost(), pattern)
+		require.Equal(t, 2*want, rules.Compile([]rules.Rule{{ID: 1, Pattern: p}, {ID: 2, Pattern: p}}).Cost(), pattern)
+		_, err = rules.PatternLimits{Cost: want}.Parse([]byte(pattern))
+		require.NoError(t, err, pattern)
+		if want > 1 {
+			_, err = rules.PatternLimits{Cost: want - 1}.Parse([]byte(pattern))
+			require.Equal(t, fmt.Sprintf("Rule is too complex - its cost is %d, at most %d is allowed", want, want-1), asError(t, err).Message)
+		}
+	}
+}

@@ -79,6 +79,7 @@ func (b *builder) enter(m *made, c *Combination) {
 		s.shared = b.terms[t].users > 1
 		s.alone = s.alone && len(c.Clauses) == 1
 		m.terms[i] = t
+		b.set.cost += clause.Condition.Cost()
 	}
 }
 

@@ -18,6 +18,8 @@ type Condition interface {
 	// Odds estimates how probable it is that a value satisfies it, given the number of exact values that conditions
 	// compare the field with.
 	Odds(values int) float64
+	// Cost is the number of comparisons that testing one value takes at most.
+	Cost() int
 	// Index enters it into the index of the field's values.
 	Index(x *match.Index, p match.Posting)
 	// Matches tests one value.
@@ -65,6 +67,7 @@ type Set struct {
 	always     span    // of slab: combinations without a pivot: they say only that fields are absent
 	rank       []int32 // per field: its place in the order of names
 	rules      int
+	cost       int
 	repeated   bool // some rule has several combinations
 }
 
@@ -94,6 +97,9 @@ const manyCombinations = -1 << 31
 
 // crowded is the number of combinations in one node from which they are divided by another term.
 const crowded = 8
+
+// Cost returns the sum of the costs of all combinations.
+func (s *Set) Cost() int { return s.cost }
 
 // Rules returns the number of rules.
 func (s *Set) Rules() int { return s.rules }

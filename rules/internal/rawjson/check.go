@@ -116,8 +116,9 @@ func (c *Checker) object(i int) int {
 	if !ok {
 		return -1
 	}
+	b := c.b
 	i = c.Space(i + 1)
-	if i < len(c.b) && c.b[i] == '}' {
+	if i < len(b) && b[i] == '}' {
 		c.Close(f)
 		return i + 1
 	}
@@ -126,7 +127,13 @@ func (c *Checker) object(i int) int {
 		if end < 0 {
 			return -1
 		}
-		if i = c.Value(c.Colon(end)); i < 0 {
+		i = c.Colon(end)
+		if i < len(b) && (b[i]-'0' < 10 || b[i] == '-') { // spares a call
+			i = c.number(i)
+		} else {
+			i = c.Value(i)
+		}
+		if i < 0 {
 			return -1
 		}
 		if i = c.Space(i); i >= len(c.b) || c.b[i] != ',' {
@@ -146,16 +153,22 @@ func (c *Checker) array(i int) int {
 	if !ok {
 		return -1
 	}
+	b := c.b
 	i = c.Space(i + 1)
-	if i < len(c.b) && c.b[i] == ']' {
+	if i < len(b) && b[i] == ']' {
 		c.Close(f)
 		return i + 1
 	}
 	for {
-		if i = c.Value(i); i < 0 {
+		if i < len(b) && (b[i]-'0' < 10 || b[i] == '-') { // spares a call
+			i = c.number(i)
+		} else {
+			i = c.Value(i)
+		}
+		if i < 0 {
 			return -1
 		}
-		if i = c.Space(i); i >= len(c.b) || c.b[i] != ',' {
+		if i = c.Space(i); i >= len(b) || b[i] != ',' {
 			break
 		}
 		i = c.Space(i + 1)
