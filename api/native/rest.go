@@ -7,14 +7,14 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"mime"
 	"net/http"
-	"net/textproto"
 	"net/url"
+	"slices"
 	"strings"
 
 	"github.com/grpc-ecosystem/grpc-gateway/v2/runtime"
-	"github.com/grpc-ecosystem/grpc-gateway/v2/utilities"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/encoding/protojson"
@@ -22,6 +22,7 @@ import (
 	"google.golang.org/protobuf/reflect/protoreflect"
 
 	"github.com/seed567880c8/turnout"
+	turnoutv1 "github.com/seed567880c8/turnout/proto/turnout/v1"
 )
 
 // OpenAPIPath is where the OpenAPI document is.
@@ -43,7 +44,7 @@ func newMux() *runtime.ServeMux {
 			return key, key == accountKey || key == regionKey
 		}),
 		runtime.WithOutgoingHeaderMatcher(func(string) (string, bool) { return "", false }),
-		runtime.SetQueryParameterParser(query{}),
+		runtime.WithMiddlewares(checkQuery),
 		runtime.WithErrorHandler(func(ctx context.Context, _ *runtime.ServeMux, _ runtime.Marshaler, w http.ResponseWriter, r *http.Request, err error) {
 			restError(ctx, w, r, err)
 		}),
@@ -165,18 +166,53 @@ func (c *codec) NewDecoder(r io.Reader) runtime.Decoder {
 	})
 }
 
-// query reads the fields of a request from the query of its URL, and refuses what is no field.
-type query struct {
-	runtime.DefaultQueryParser
+// queries are the requests that are read from the query of a URL, by path.
+var queries = map[string]proto.Message{
+	"/v1/replays":                      &turnoutv1.ListReplaysRequest{},
+	"/v1/replays/{name=*}":             &turnoutv1.GetReplayRequest{},
+	"/v1/endpoints":                    &turnoutv1.ListEndpointsRequest{},
+	"/v1/events/{event_id=*}/attempts": &turnoutv1.ListAttemptsRequest{},
 }
 
-// Parse sets fields of target.
-func (q query) Parse(target proto.Message, values url.Values, filter *utilities.DoubleArray) error {
-	fields := target.ProtoReflect().Descriptor().Fields()
-	for name := range values {
-		if fields.ByName(protoreflect.Name(name)) == nil && fields.ByJSONName(name) == nil {
-			return fmt.Errorf("the query has %q, which is no field of %s", name, textproto.TrimString(string(target.ProtoReflect().Descriptor().Name())))
+// checkQuery refuses what is no field in the query of a URL, which the gateway
+// would pass over. A request with a body has no query.
+func checkQuery(next runtime.HandlerFunc) runtime.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request, path map[string]string) {
+		values, err := url.ParseQuery(r.URL.RawQuery)
+		if err != nil {
+			f := failure{kind: kinds[turnout.CodeMalformedRequest], detail: "The query of the URL cannot be read."}
+			f.write(w)
+			return
 		}
+		pattern, _ := runtime.HTTPPattern(r.Context())
+		request := queries[pattern.String()]
+		if r.Method != http.MethodGet {
+			request = nil
+		}
+		for _, name := range slices.Sorted(maps.Keys(values)) {
+			if !hasField(request, name, path) {
+				f := failure{kind: kinds[turnout.CodeMalformedRequest], detail: fmt.Sprintf("The query has %q, which is no field of this request.", name)}
+				f.write(w)
+				return
+			}
+		}
+		next(w, r, path)
 	}
-	return q.DefaultQueryParser.Parse(target, values, filter)
+}
+
+// hasField reports whether a request has a field that is not in its path already.
+func hasField(request proto.Message, name string, path map[string]string) bool {
+	if request == nil {
+		return false
+	}
+	fields := request.ProtoReflect().Descriptor().Fields()
+	f := fields.ByName(protoreflect.Name(name))
+	if f == nil {
+		f = fields.ByJSONName(name)
+	}
+	if f == nil {
+		return false
+	}
+	_, inPath := path[string(f.Name())]
+	return !inPath
 }

@@ -103,6 +103,36 @@ func TestWhatTheServerMetIsNotTold(t *testing.T) {
 	require.Contains(t, w.Body.String(), "urn:turnout:problem:internal")
 }
 
+// Every parameter of a query that the document promises is taken, and no other.
+func TestQueriesAreAsDocumented(t *testing.T) {
+	t.Parallel()
+
+	api := newAPI(t, furnished())
+	var doc struct {
+		Paths map[string]map[string]struct {
+			Parameters []struct{ Name, In, Type string }
+		}
+	}
+	require.NoError(t, json.Unmarshal(rest(t, api, "GET /v1/openapi.json", "").Body.Bytes(), &doc))
+	tried := 0
+	for path, methods := range doc.Paths {
+		if _, ok := methods["get"]; !ok {
+			continue
+		}
+		path = strings.NewReplacer("{name}", "a-done", "{eventId}", "e1").Replace(path)
+		require.NotContains(t, path, "{")
+		require.Equal(t, http.StatusBadRequest, rest(t, api, "GET "+path+"?other=1", "").Code, path)
+		for _, p := range methods["get"].Parameters {
+			if p.In == "query" && p.Type != "array" {
+				tried++
+				value := map[string]string{"integer": "1"}[p.Type]
+				require.Equal(t, http.StatusOK, rest(t, api, "GET "+path+"?"+p.Name+"="+value, "").Code, "%s of %s", p.Name, path)
+			}
+		}
+	}
+	require.Positive(t, tried)
+}
+
 // TestOpenAPIIsUpToDate compares the document with the protocol: it has every
 // method that has a path, every message that one of them uses and every field.
 func TestOpenAPIIsUpToDate(t *testing.T) {
