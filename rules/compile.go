@@ -50,6 +50,8 @@ type compiled struct {
 type reader struct {
 	*flatten.Reader
 	scratch match.Scratch
+	layer   *compiled // whose matcher is
+	matcher *engine.Matcher
 }
 
 // Compile makes a set of rules. The cost is that of entering the patterns' fields and values into hash tables; parsing

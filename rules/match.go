@@ -93,16 +93,38 @@ func (s *Set) reader() *reader {
 func (s *Set) match(dst []ID, r *reader) []ID {
 	for i := range s.layers {
 		l := &s.layers[i]
-		m, ok := l.matchers.Get().(*engine.Matcher)
-		if !ok {
-			m = engine.NewMatcher(l.engine)
+		var m *engine.Matcher
+		if i == 0 {
+			m = r.bottom(l.compiled)
+		} else {
+			m = l.matcher()
 		}
 		for _, rule := range m.Match(r.Reader, &r.scratch) {
 			if !l.isDead(rule) {
 				dst = append(dst, l.ids[rule])
 			}
 		}
-		l.matchers.Put(m)
+		if i > 0 {
+			l.matchers.Put(m)
+		}
 	}
 	return dst
+}
+
+// bottom returns a matcher for the lowest layer, the one that nearly all rules are in. The reader keeps it.
+func (r *reader) bottom(c *compiled) *engine.Matcher {
+	if r.layer != c {
+		if r.layer != nil {
+			r.layer.matchers.Put(r.matcher)
+		}
+		r.layer, r.matcher = c, c.matcher()
+	}
+	return r.matcher
+}
+
+func (c *compiled) matcher() *engine.Matcher {
+	if m, ok := c.matchers.Get().(*engine.Matcher); ok {
+		return m
+	}
+	return engine.NewMatcher(c.engine)
 }
