@@ -110,7 +110,6 @@ func compiled(t testing.TB, s shape, n int) (set *rules.Set, bytesPerRule, micro
 	_, err := set.Match(nil, busEvents(1, n)[0])
 	require.NoError(t, err)
 	clear(all)
-	all = nil
 	after := heapInUse()
 	runtime.KeepAlive(texts)
 	return set, float64(after-before) / float64(n), float64(best.Microseconds()) / float64(n)

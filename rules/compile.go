@@ -100,8 +100,8 @@ func (s *Set) With(add []Rule, remove ...ID) *Set {
 	if next.tree == nil { // s is the zero value
 		next.tree, next.readers = flatten.NewTree(), &sync.Pool{}
 	}
-	for _, l := range s.layers {
-		if l = l.without(remove); l.count > 0 {
+	for i := range s.layers {
+		if l := s.layers[i].without(remove); l.count > 0 {
 			next.layers = append(next.layers, l)
 		}
 	}
@@ -152,7 +152,8 @@ func (s *Set) add(rules []Rule) {
 }
 
 // without returns the layer without the rules of some IDs.
-func (l layer) without(remove []ID) layer {
+func (l *layer) without(remove []ID) layer {
+	left := *l
 	cloned := false
 	for i, id := range l.ids {
 		if !slices.Contains(remove, id) || l.isDead(int32(i)) {
@@ -160,14 +161,13 @@ func (l layer) without(remove []ID) layer {
 		}
 		if !cloned {
 			cloned = true
-			dead := make([]uint64, (len(l.ids)+63)/64)
-			copy(dead, l.dead)
-			l.dead = dead
+			left.dead = make([]uint64, (len(l.ids)+63)/64)
+			copy(left.dead, l.dead)
 		}
-		l.dead[i/64] |= 1 << (i % 64)
-		l.count--
+		left.dead[i/64] |= 1 << (i % 64)
+		left.count--
 	}
-	return l
+	return left
 }
 
 func (l *layer) isDead(rule int32) bool { return l.dead != nil && l.dead[rule/64]>>(rule%64)&1 != 0 }

@@ -129,7 +129,7 @@ func (r *Reader) Of(f FieldID) func(yield func(*Leaf) bool) {
 func (r *Reader) InArrays() bool { return len(r.elements) > 1 }
 
 // object reads the object at i, whose name is n's, and returns the index behind it, or -1.
-func (r *Reader) object(i int, n nodeID, e ElementID) int {
+func (r *Reader) object(i int, n nodeID, e ElementID) int { //nolint:cyclop // what a key costs is decided here, and calls cost
 	if r.depth++; r.depth > MaxDepth+envelopeDepth {
 		return -1
 	}

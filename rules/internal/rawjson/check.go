@@ -26,7 +26,7 @@ type Checker struct {
 
 // A name is the key of a member of an open object.
 type name struct {
-	print      uint64 // equal for equal keys
+	mark       uint64 // equal for equal keys
 	start, end int32
 }
 
@@ -193,36 +193,36 @@ func (c *Checker) Name(f *Frame, i int) int {
 	// Byte by byte: that which key comes next, and so its length, is foreseen by the processor, while with masks
 	// everything behind would have to wait for the length.
 	start := i + 1
-	var print uint64
+	var mark uint64
 	for i = start; i < len(b); i++ {
 		at := b[i]
 		if at == '"' {
-			return c.note(f, print, start, i)
+			return c.note(f, mark, start, i)
 		}
 		if at-' ' >= utf8.RuneSelf-' ' || at == '\\' {
 			break
 		}
-		print = bits.RotateLeft64(print, 9) ^ uint64(at)
+		mark = bits.RotateLeft64(mark, 9) ^ uint64(at)
 	}
 	end := c.text(start)
 	if end < 0 || bytes.IndexByte(b[start:end], '\\') >= 0 {
 		return -1
 	}
-	print = 0
+	mark = 0
 	for _, at := range b[start:end] {
-		print = bits.RotateLeft64(print, 9) ^ uint64(at)
+		mark = bits.RotateLeft64(mark, 9) ^ uint64(at)
 	}
-	return c.note(f, print, start, end)
+	return c.note(f, mark, start, end)
 }
 
 // note remembers a key, unless the object has it already.
-func (c *Checker) note(f *Frame, print uint64, start, end int) int {
-	bit := uint64(1) << (print * golden >> 58)
-	if (f.seen&bit != 0 || c.open-f.first >= manyKeys) && c.known(f, print, start, end) {
+func (c *Checker) note(f *Frame, mark uint64, start, end int) int {
+	bit := uint64(1) << (mark * golden >> 58)
+	if (f.seen&bit != 0 || c.open-f.first >= manyKeys) && c.known(f, mark, start, end) {
 		return -1
 	}
 	f.seen |= bit
-	k := name{print, int32(start), int32(end)}
+	k := name{mark, int32(start), int32(end)}
 	if c.open < len(c.few) {
 		c.few[c.open] = k
 	} else {
@@ -234,17 +234,17 @@ func (c *Checker) note(f *Frame, print uint64, start, end int) int {
 
 // known reports whether the object has a key already. Of an object of many keys it says so too when it is in doubt,
 // and leaves it to Scan.
-func (c *Checker) known(f *Frame, print uint64, start, end int) bool {
+func (c *Checker) known(f *Frame, mark uint64, start, end int) bool {
 	if n := c.open - f.first; n >= manyKeys {
 		if n == manyKeys {
 			for j := f.first; j < c.open; j++ {
-				c.large.add(f.number, c.name(j).print)
+				c.large.add(f.number, c.name(j).mark)
 			}
 		}
-		return !c.large.add(f.number, print)
+		return !c.large.add(f.number, mark)
 	}
 	for j := f.first; j < c.open; j++ {
-		if s := c.name(j); s.print == print && string(c.b[s.start:s.end]) == string(c.b[start:end]) {
+		if s := c.name(j); s.mark == mark && string(c.b[s.start:s.end]) == string(c.b[start:end]) {
 			return true
 		}
 	}
@@ -261,7 +261,7 @@ func (c *Checker) name(j int) *name {
 // golden spreads numbers over the high bits of a product.
 const golden = 0x9E3779B97F4A7C15
 
-// A printSet is a hash table of the prints of large objects' keys.
+// A printSet is a hash table of the marks of large objects' keys.
 type printSet struct {
 	slots []uint64 // 0 for none
 	used  int
@@ -274,8 +274,8 @@ func (t *printSet) reset() {
 	}
 }
 
-// add enters a print and reports whether it is new and found a place near its own: somebody may know the hash function.
-func (t *printSet) add(object, print uint64) bool {
+// add enters a mark and reports whether it is new and found a place near its own: somebody may know the hash function.
+func (t *printSet) add(object, mark uint64) bool {
 	const near = 32
 	if 2*t.used >= len(t.slots) {
 		old := t.slots
@@ -286,7 +286,7 @@ func (t *printSet) add(object, print uint64) bool {
 			}
 		}
 	}
-	return t.put((print*golden^object)*golden|1, near)
+	return t.put((mark*golden^object)*golden|1, near)
 }
 
 func (t *printSet) put(entry uint64, near int) bool {
@@ -370,7 +370,7 @@ func (c *Checker) text(i int) int {
 }
 
 // number checks the number at i: the usual ones here, the others in longNumber.
-func (c *Checker) number(i int) int {
+func (c *Checker) number(i int) int { //nolint:cyclop // it is called for most of the bytes there are, and calls cost
 	b, start := c.b, i
 	if b[i] == '-' {
 		i++
