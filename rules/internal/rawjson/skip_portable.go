@@ -87,6 +87,8 @@ func skipBlocksPortable(b []byte, state *skipState) int {
 	return -1
 }
 
+const topByte = 0xFF << 56
+
 // gather brings the top bits of eight bytes together in the top byte of a product.
 const gather = 0x0002040810204081
 
@@ -99,17 +101,16 @@ func zeroBytesExactly(x uint64) uint64 {
 // depend on the text: they would cost more than they save.
 func blockMasks(block *[64]byte) (quotes, opening, closing uint64, backslashes bool) {
 	var back uint64
-	for i := range 8 {
-		v := binary.LittleEndian.Uint64(block[8*i : 8*i+8])
-		at := 8 * i & 63
-		quotes |= zeroBytesExactly(v^lows*'"') * gather >> 56 << at
+	for i := 0; i < 64; i += 8 {
+		v := binary.LittleEndian.Uint64(block[i : i+8])
+		quotes = quotes>>8 | zeroBytesExactly(v^lows*'"')*gather&topByte
 		back |= zeroBytes(v ^ lows*'\\')
 		// Brackets differ from braces in 0x20, opening from closing ones in 0x06. Outside strings no other byte of
 		// JSON becomes one of them so.
 		brackets := zeroBytesExactly((v|lows*0x20)&^uint64(lows*0x06) ^ lows*('{'&^0x06))
 		closes := brackets & (v << 5) // of these two bits, closing ones have 0x04
-		opening |= (brackets ^ closes) * gather >> 56 << at
-		closing |= closes * gather >> 56 << at
+		opening = opening>>8 | (brackets^closes)*gather&topByte
+		closing = closing>>8 | closes*gather&topByte
 	}
 	return quotes, opening, closing, back != 0
 }
