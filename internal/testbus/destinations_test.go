@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"io"
 	"net/http"
+	"slices"
 	"strconv"
 	"sync"
 	"testing"
@@ -24,7 +25,6 @@ type receiver struct {
 	mu     sync.Mutex
 	got    []*http.Request
 	bodies []string
-	times  []time.Time
 	answer func(n int, w http.ResponseWriter) // n counts from 1; nil: 200
 }
 
@@ -36,7 +36,6 @@ func (r *receiver) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	r.mu.Lock()
 	r.got = append(r.got, req)
 	r.bodies = append(r.bodies, string(body))
-	r.times = append(r.times, time.Now())
 	n, answer := len(r.got), r.answer
 	r.mu.Unlock()
 	if answer != nil {
@@ -45,9 +44,15 @@ func (r *receiver) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 }
 
 func (r *receiver) count() int {
+	requests, _ := r.all()
+	return len(requests)
+}
+
+// all returns what it got so far.
+func (r *receiver) all() (requests []*http.Request, bodies []string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return len(r.got)
+	return slices.Clone(r.got), slices.Clone(r.bodies)
 }
 
 // status answers every request with a status.
@@ -111,14 +116,15 @@ func TestAPIDestinationGetsEvents(t *testing.T) {
 		id := bus.put(`{"n":1}`)
 		time.Sleep(time.Second)
 
-		require.Equal(t, 2, hook.count(), "one request for each target")
+		requests, bodies := hook.all()
+		require.Len(t, requests, 2, "one request for each target")
 		plain, shaped := 0, 1
-		if hook.bodies[0] == `{"number":1}` {
+		if bodies[0] == `{"number":1}` {
 			plain, shaped = 1, 0
 		}
-		require.Equal(t, `{"number":1}`, hook.bodies[shaped])
-		require.Equal(t, id, parseEnvelope(t, hook.bodies[plain]).ID)
-		r := hook.got[plain]
+		require.Equal(t, `{"number":1}`, bodies[shaped])
+		require.Equal(t, id, parseEnvelope(t, bodies[plain]).ID)
+		r := requests[plain]
 		require.Equal(t, http.MethodPost, r.Method)
 		require.Equal(t, "/orders/a%20b?q=1%262", r.RequestURI)
 		require.Equal(t, "canary-secret", r.Header.Get("X-Key"), "what the connection says wins over the target")
@@ -202,11 +208,12 @@ func TestDeliveriesSurviveACrash(t *testing.T) {
 		b.Serve("hook.test", hook)
 		time.Sleep(2 * time.Hour)
 		got := map[string]bool{}
-		for _, body := range hook.bodies {
+		requests, bodies := hook.all()
+		for _, body := range bodies {
 			got[parseEnvelope(t, body).ID] = true
 		}
 		require.Equal(t, want, got)
-		require.Equal(t, "canary-secret", hook.got[0].Header.Get("X-Key"), "secrets outlive a crash too")
+		require.Equal(t, "canary-secret", requests[0].Header.Get("X-Key"), "secrets outlive a crash too")
 	})
 }
 
@@ -221,10 +228,11 @@ func TestFunctionsAreTargets(t *testing.T) {
 		bus.rule("r", `{"source":["shop"]}`, to("1", "arn:aws:lambda:us-east-1:000000000000:function:bill"))
 		id := bus.put(`{"n":1}`)
 		time.Sleep(time.Second)
-		require.Equal(t, 1, functions.count())
-		require.Equal(t, "/2015-03-31/functions/bill/invocations", functions.got[0].URL.Path)
-		require.Equal(t, "Event", functions.got[0].Header.Get("X-Amz-Invocation-Type"))
-		require.Equal(t, id, parseEnvelope(t, functions.bodies[0]).ID)
+		requests, bodies := functions.all()
+		require.Len(t, requests, 1)
+		require.Equal(t, "/2015-03-31/functions/bill/invocations", requests[0].URL.Path)
+		require.Equal(t, "Event", requests[0].Header.Get("X-Amz-Invocation-Type"))
+		require.Equal(t, id, parseEnvelope(t, bodies[0]).ID)
 	})
 }
 
