@@ -4,8 +4,9 @@
 //
 // The package is pure: no I/O, no clock, no goroutine. It knows nothing of buses, targets or the wire.
 //
-// Where to start reading: parse.go for the structure of patterns ($or included), operators.go for the table of
-// operators and the interface each implements in a file of its own (op_prefix.go …), compile.go for how rules share
-// work, match.go for one event's way through a set. The packages below rules/internal do the parts that need to know
-// nothing of patterns: rawjson reads JSON, flatten takes events apart and decides about arrays, match compares values.
+// Where to start reading: docs/MATCHER.md for how it works and why; parse.go for the structure of patterns ($or
+// included), operators.go for the table of operators and the interface each implements in a file of its own
+// (op_prefix.go …), compile.go for sets and how they change, match.go for one event's way through a set. The packages
+// below rules/internal do the parts that need to know nothing of patterns: rawjson reads JSON, flatten takes events
+// apart and decides about arrays, match compares values, engine decides which rules hold.
 package rules
