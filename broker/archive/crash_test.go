@@ -272,10 +272,11 @@ func (w *world) replayWithCrashes(spec turnout.ReplaySpec, events, crashes int) 
 			require.NoError(w.t, err)
 			started = true
 		}
+		archives := w.archives // those of this node: a crash makes others
 		go func() {
 			defer close(ended)
-			for r, err := w.archives.Replay(context.Background(), spec.ReplayName); err == nil && r.EndedAt.IsZero(); {
-				r, err = w.archives.Replay(context.Background(), spec.ReplayName)
+			for r, err := archives.Replay(context.Background(), spec.ReplayName); err == nil && r.EndedAt.IsZero(); {
+				r, err = archives.Replay(context.Background(), spec.ReplayName)
 			}
 		}()
 		select {
